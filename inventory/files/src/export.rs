@@ -1,9 +1,9 @@
-//! CSV for spreadsheets. What machines and people wrote must not become a formula there.
+//! CSV for spreadsheets. Text from machines and people must not become a formula there.
 
 use inventory_api::delivery::OrderDelivery;
 
-/// A cell that no spreadsheet takes for a formula: one that begins like one gets an apostrophe, which they hide.
-/// Source: OWASP, "CSV Injection".
+/// A cell that no spreadsheet takes for a formula: text that begins like one gets a leading apostrophe
+/// (OWASP, "CSV Injection"). Control characters become spaces.
 pub fn cell(text: &str) -> String {
     let clean: String = text
         .chars()
@@ -16,7 +16,8 @@ pub fn cell(text: &str) -> String {
     }
 }
 
-/// Each machine of an order with what is known of it; then what of each item has no place in the rack plan yet.
+/// One row per machine of an order that has a rack place, with its status. Then one row per item that has
+/// machines without a place.
 pub fn delivery(order: &OrderDelivery) -> String {
     let mut out = Sheet::new(&[
         "order",
@@ -83,7 +84,7 @@ impl Sheet {
     }
 
     fn row(&mut self, cells: &[&str]) {
-        // Writing into memory cannot fail, and every row has the heading's length.
+        // Writing into memory cannot fail, and every row is as long as the heading.
         let _ = self.writer.write_record(cells.iter().map(|c| cell(c)));
     }
 
@@ -93,7 +94,7 @@ impl Sheet {
     }
 }
 
-/// Header fields of an answer with [`delivery`].
+/// Response headers for [`delivery`].
 pub const CSV_HEADERS: [(&str, &str); 3] = [
     ("content-type", "text/csv; charset=utf-8"),
     ("content-disposition", "attachment; filename=\"delivery.csv\""),

@@ -1,4 +1,4 @@
-//! Files of purchase orders, hardware profiles and racks in, CSV out. Nothing is stored here.
+//! Reads files of purchase orders, hardware profiles and racks, and writes CSV. Stores nothing.
 
 pub mod export;
 pub mod import;

@@ -1,4 +1,4 @@
-//! The embedded files: style sheets, scripts, icons. See `static/LICENSES.md`.
+//! Embedded files: style sheets, scripts, icons. See `static/LICENSES.md`.
 
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -9,7 +9,7 @@ use rust_embed::RustEmbed;
 #[folder = "src/static/"]
 struct Files;
 
-/// `GET /static/{file}`: needs no sign-in, there is nothing of worth in it.
+/// `GET /static/{file}`: no sign-in needed, the files hold no secrets.
 pub(crate) async fn serve(Path(file): Path<String>, headers: HeaderMap) -> Response {
     let kind = match file.rsplit('.').next() {
         Some("css") => "text/css; charset=utf-8",
@@ -20,7 +20,7 @@ pub(crate) async fn serve(Path(file): Path<String>, headers: HeaderMap) -> Respo
     let Some(found) = Files::get(&file).filter(|_| !kind.is_empty()) else {
         return (StatusCode::NOT_FOUND, "no such file").into_response();
     };
-    // The digest of the bytes: browsers ask each time and get 304, so an update is never half old.
+    // Digest of the bytes. Browsers revalidate each time and get 304, so they never mix old and new files.
     let tag = format!("\"{}\"", hex::encode(&found.metadata.sha256_hash()[..16]));
     let common = [
         (header::ETAG, tag.clone()),

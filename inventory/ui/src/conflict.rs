@@ -1,4 +1,4 @@
-//! `/machines/{id}/conflict`: two that claim one identity, and the decision about them.
+//! `/machines/{id}/conflict`: machines that claim one identity, and the decision about them.
 
 use axum::Form;
 use axum::response::{IntoResponse, Redirect};

@@ -1,4 +1,4 @@
-//! Pages of orders, racks, hardware profiles and parts, and the phone page.
+//! Pages for purchase orders, racks, hardware profiles and parts, and the phone page.
 
 use axum::Form;
 use axum::extract::Query;
@@ -86,10 +86,10 @@ pub(super) struct Asked {
     q: String,
 }
 
-/// `GET /p`: type or scan.
+/// `GET /p`: asks for a name to type or scan, and redirects to its page.
 pub(super) async fn phone_ask(at: SignedIn, Query(asked): Query<Asked>) -> Response {
     let q: String = asked.q.trim().chars().take(128).collect();
-    // Two segments that addresses resolve away.
+    // Browsers drop `.` and `..` from a path.
     if !q.is_empty() && q != "." && q != ".." {
         return Redirect::to(&format!("/p/{}", segment(&q))).into_response();
     }
@@ -101,7 +101,7 @@ pub(super) async fn phone_ask(at: SignedIn, Query(asked): Query<Asked>) -> Respo
     })
 }
 
-/// `GET /p/{key}`: the machine with this id, serial number, asset tag or MAC; the target of QR codes.
+/// `GET /p/{key}`: the machine with this id, serial number, asset tag or MAC. QR codes lead here.
 pub(super) async fn phone(at: SignedIn<String>) -> Page {
     let missing = match at.service.machine(&at.path).await {
         Ok(d) => {
@@ -151,18 +151,18 @@ pub(super) async fn phone(at: SignedIn<String>) -> Page {
 pub(super) struct Words {
     #[serde(default)]
     text: String,
-    /// A box that is ticked: make the profile although the machine is not healthy.
+    /// Ticked box: make the profile even if the machine is not healthy.
     #[serde(default)]
     accept: Option<String>,
 }
 
-/// `POST /p/{key}/{what}`: check again, locate, mark as fixed.
+/// `POST /p/{key}/{what}`: check again, locate, mark as fixed, from the phone page.
 pub(super) async fn phone_task(at: SignedIn<(MachineId, String)>, Form(words): Form<Words>) -> Page {
     ask(&at, &words.text).await?;
     Ok(Redirect::to(&format!("/p/{}", at.path.0)).into_response())
 }
 
-/// `POST /machines/{id}/task/{what}`: the same from the machine's page; burn-in and golden profile too.
+/// `POST /machines/{id}/task/{what}`: the same from the machine's page, and burn-in and golden profile.
 pub(super) async fn machine_task(at: SignedIn<(MachineId, String)>, Form(words): Form<Words>) -> Page {
     let (id, what) = &at.path;
     if what == "golden" {

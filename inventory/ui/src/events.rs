@@ -1,4 +1,5 @@
-//! `GET /events`: tells an open page that something it shows has changed; the page then fetches itself and is morphed.
+//! `GET /events`: tells an open page that something it shows has changed. The page then fetches itself and
+//! morphs into the new version.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,12 +16,14 @@ use tokio::sync::broadcast::error::RecvError;
 use super::Ui;
 use super::session::{self, SignedIn};
 
-/// Changes within this time are one: progress of many machines must not make a browser render without end.
+/// Changes within this time become one event: otherwise, the progress of many machines would keep the browser
+/// rendering all the time.
 const QUIET: Duration = Duration::from_millis(400);
-/// A page is told to look at least this often; the session is checked then too.
+/// Longest wait for a change before an event is sent anyway. Each event after the first also checks the
+/// session.
 const AT_LEAST: Duration = Duration::from_secs(20);
 
-/// What a page shows.
+/// The machine that the page shows; `None`: any machine.
 #[derive(Deserialize)]
 pub(crate) struct Of {
     machine: Option<MachineId>,
@@ -48,12 +51,12 @@ pub(crate) async fn stream(
         first: true,
     };
     let events = futures::stream::unfold(watch, |mut w| async move {
-        // At once after (re)connecting: what changed in between was missed.
+        // The first event is sent at once: changes before a (re)connection were missed.
         if !std::mem::take(&mut w.first) {
             let _ = tokio::time::timeout(AT_LEAST, changed(&mut w.changes, w.machine.as_ref())).await;
             tokio::time::sleep(QUIET).await;
             w.changes = w.changes.resubscribe();
-            // Signed out or revoked: the stream ends, the page's next request shows the sign-in.
+            // Signed out or revoked: end the stream; the page's next request leads to the sign-in.
             if !matches!(session::actor(&w.ui, &w.headers).await, Ok(Some(_))) {
                 return None;
             }
@@ -63,13 +66,14 @@ pub(crate) async fn stream(
     Sse::new(events).keep_alive(KeepAlive::default())
 }
 
-/// Waits for a change of the machine, or of any. Lagging behind is a change; the end of the service is one too.
+/// Waits for a change of `machine`, or of any machine if `None`. Lagging behind counts as a change. Never
+/// returns once the service has ended.
 async fn changed(changes: &mut Receiver<MachineId>, machine: Option<&MachineId>) {
     loop {
         match changes.recv().await {
             Ok(id) if machine.is_some_and(|m| *m != id) => {}
             Ok(_) | Err(RecvError::Lagged(_)) => return,
-            // Shutting down: wait for the connection to be closed instead of spinning.
+            // Shutting down: wait until the connection is closed instead of spinning.
             Err(RecvError::Closed) => std::future::pending().await,
         }
     }

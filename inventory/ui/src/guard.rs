@@ -1,11 +1,11 @@
-//! What every answer carries and every request must pass: security headers, and the origin of what changes something.
+//! Security headers on every response, and the origin check of every request that changes something.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// No inline script, no inline style, nothing from elsewhere; Tabler's icons in CSS are data: images.
+/// No inline script or style, nothing from other hosts. Tabler's icons in CSS are `data:` images.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -35,8 +35,8 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-/// Whether a request that changes something comes from our own page. The cookie is `SameSite=Strict` already; this also
-/// stops other origins of the same site (another port of the same host).
+/// Whether a request only reads or comes from our own page. The cookie is `SameSite=Strict` already; this
+/// check also stops other origins of the same site (another port of the same host).
 fn same_origin(method: &Method, headers: &HeaderMap, authority: Option<&str>) -> bool {
     if method == Method::GET || method == Method::HEAD {
         return true;
@@ -50,7 +50,7 @@ fn same_origin(method: &Method, headers: &HeaderMap, authority: Option<&str>) ->
         (Some(origin), Some(host)) => origin
             .strip_prefix("https://")
             .is_some_and(|o| o.eq_ignore_ascii_case(host)),
-        // Browsers that do not send Origin with a form of the same origin say this instead.
+        // Some browsers omit Origin on a same-origin form and send this instead.
         (None, _) => headers.get("sec-fetch-site").is_some_and(|v| v == "same-origin"),
         _ => false,
     }

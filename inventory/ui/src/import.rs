@@ -1,4 +1,4 @@
-//! The page that takes in files.
+//! The import page.
 
 use axum::Form;
 use axum::http::StatusCode;
@@ -9,9 +9,9 @@ use super::session::SignedIn;
 use super::view::import::ImportPage;
 use files::import::{Format, Kind};
 
-/// Largest text of the form, bytes; larger files go in by command.
+/// Largest text of the form, bytes; `slipway import` takes larger files.
 pub(super) const MAX_TEXT: usize = 4 << 20;
-/// Its form: each byte may be written as three.
+/// Largest form body: percent-encoding can turn each byte into three.
 pub(super) const MAX_FORM: usize = 3 * MAX_TEXT + 1024;
 
 pub(super) async fn page(at: SignedIn) -> Page {
@@ -52,7 +52,7 @@ pub(super) async fn take(at: SignedIn, Form(file): Form<File>) -> Page {
         Some(kind) => {
             let service = at.service.clone();
             let (text, who) = (file.text.clone(), at.actor.clone());
-            // A browser that hangs up does not leave it half done.
+            // A task of its own: if the browser disconnects, the import still runs to its end.
             let taken = tokio::spawn(async move {
                 let format = Format::of_text(&text);
                 service.import(kind, text.as_bytes(), format, &who).await
@@ -73,11 +73,11 @@ pub(super) async fn take(at: SignedIn, Form(file): Form<File>) -> Page {
         }
     };
     page.faults = refused.lines().map(str::to_owned).collect();
-    // The first of several lines says only that the others follow.
+    // Of several lines, the first only introduces the others.
     if page.faults.len() > 1 {
         page.faults.remove(0);
     }
-    // What was sent stands in the form again: it is put right where it is wrong.
+    // Show the text in the form again, to be corrected there.
     page.text = if file.text.len() <= MAX_TEXT {
         file.text
     } else {

@@ -1,5 +1,6 @@
-//! The web page: server-rendered HTML, live by server-sent events, everything embedded. Works air-gapped and under a
-//! strict content security policy: no inline script or style, nothing from elsewhere.
+//! The web page: server-rendered HTML, kept live by server-sent events, everything embedded. It works
+//! air-gapped and under a strict content security policy: no inline script or style, nothing from other
+//! hosts.
 
 mod assets;
 mod conflict;
@@ -21,18 +22,18 @@ use axum::routing::get;
 
 use service::Service;
 
-/// What every handler has.
+/// State of every handler.
 #[derive(Clone)]
 pub(crate) struct Ui {
     pub(crate) service: Arc<Service>,
     pub(crate) sessions: Arc<session::Sessions>,
 }
 
-/// Forms are small.
+/// Largest form, bytes; the import page has its own limit.
 const MAX_BODY: usize = 16 * 1024;
 
-/// The page, to be served under the TLS port beside the API: cookies are `Secure`. Brings the fallback of the whole
-/// port: HTML for people, a problem for paths of the API.
+/// Routes of the page. Serve them on the TLS port beside the API: the cookies are `Secure`. They include the
+/// fallback of the whole port: HTML for people, a problem document for API paths.
 pub fn router(service: Arc<Service>) -> Router {
     let ui = Ui {
         service,

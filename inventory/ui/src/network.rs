@@ -1,4 +1,4 @@
-//! The page of the networks, and what can be done there.
+//! The networks page and its actions.
 
 use std::net::Ipv4Addr;
 

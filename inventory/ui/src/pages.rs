@@ -1,4 +1,4 @@
-//! The handlers: ask the service, hand its answer to a view, render.
+//! Page handlers: call the service, build a view from its answer, render it.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -27,7 +27,8 @@ use service::problem::problem;
 use service::{Actor, BAD_TOKEN, Service, Verb};
 use tls::Peer;
 
-/// A problem on its way to becoming a page: [`problems`], around all routes, makes it. Without that layer it would be an empty 500.
+/// A problem to be shown as a page: the layer [`problems`], around all routes, renders it. Without that layer
+/// it would be an empty 500.
 pub(crate) struct PageError(Problem);
 
 impl From<Problem> for PageError {
@@ -42,11 +43,11 @@ impl IntoResponse for PageError {
     }
 }
 
-/// Who is signed in, for the page of a problem; known once the session was looked at.
+/// The signed-in user, for error pages; set once the session has been checked.
 #[derive(Clone, Default)]
 pub(crate) struct Who(pub(crate) Arc<OnceLock<Actor>>);
 
-/// Makes a page of a problem, with the menu of who is signed in.
+/// Layer that renders a [`Problem`] as a page, with the signed-in user in the menu.
 pub(super) async fn problems(mut request: Request, next: middleware::Next) -> Response {
     let who = Who::default();
     request.extensions_mut().insert(who.clone());
@@ -66,7 +67,7 @@ pub(super) async fn problems(mut request: Request, next: middleware::Next) -> Re
 
 pub(super) type Page = Result<Response, PageError>;
 
-/// 404: there is no such page, or no such thing to do.
+/// 404: no such page or no such action.
 pub(super) fn nothing_here(detail: &str) -> Problem {
     problem(404, "not-found", "There is nothing here", detail)
 }
@@ -102,7 +103,7 @@ pub(crate) async fn root() -> Redirect {
     Redirect::to("/machines")
 }
 
-/// The fallback of the whole port.
+/// Fallback of the whole port: a problem document for API paths, else a page.
 pub(crate) async fn not_found(
     State(ui): State<Ui>,
     Extension(who): Extension<Who>,
@@ -208,7 +209,7 @@ pub(crate) async fn machines(at: SignedIn, Query(query): Query<ListQuery>) -> Pa
         page_token: query.page.filter(|token| !token.is_empty()),
     };
     let found = match at.service.machines(&filter, &ask).await {
-        // The token of another filter: the text was edited on a later page.
+        // The token belongs to another filter: the text was edited on a later page. Show the first page.
         Err(problem) if problem.code == BAD_TOKEN => {
             ask.page_token = None;
             at.service.machines(&filter, &ask).await?
@@ -222,7 +223,7 @@ pub(crate) async fn machines(at: SignedIn, Query(query): Query<ListQuery>) -> Pa
     Ok(html(page))
 }
 
-/// Which page of the history.
+/// Page of the history: the rows before this sequence number; `None`: the newest.
 #[derive(Deserialize)]
 pub(crate) struct Older {
     before: Option<i64>,
@@ -272,14 +273,14 @@ pub(crate) async fn machine(at: SignedIn<(String, String)>, Query(older): Query<
     }))
 }
 
-/// NICs of one machine that are asked about; the boot NIC is the first.
+/// NICs of one machine whose journeys are read; the boot NIC comes first.
 const MAX_NICS: usize = 8;
 
 async fn journeys(service: &Service, d: &MachineDetail) -> Result<Vec<Journey>, Problem> {
     let mut all = Vec::new();
     for (i, mac) in d.machine.macs.iter().take(MAX_NICS).enumerate() {
         let journey = service.journey(*mac).await?;
-        // NICs that never said anything are not worth a card, but the boot NIC's silence is.
+        // A silent NIC gets no card, except the boot NIC: its silence is worth showing.
         if i == 0 || !journey.events.is_empty() {
             all.push(journey);
         }
@@ -290,11 +291,11 @@ async fn journeys(service: &Service, d: &MachineDetail) -> Result<Vec<Journey>, 
 #[derive(Deserialize)]
 pub(crate) struct Choice {
     profile: Option<String>,
-    /// The disk that was shown, when confirming.
+    /// Key of the disk that was shown, when confirming.
     disk: Option<String>,
 }
 
-/// `GET /machines/{id}/do/{verb}`: what will happen, before it does.
+/// `GET /machines/{id}/do/{verb}`: shows what will happen, to be confirmed.
 pub(crate) async fn ask(at: SignedIn<(String, String)>, Query(choice): Query<Choice>) -> Page {
     let (id, verb) = &at.path;
     let d = at.service.machine(id).await?;
@@ -328,7 +329,7 @@ fn parse_verb(verb: &str) -> Result<Verb, Problem> {
     verb.parse().map_err(|()| no_verb())
 }
 
-/// `POST /machines/{id}/do/{verb}`: confirmed.
+/// `POST /machines/{id}/do/{verb}`: does what was confirmed.
 pub(crate) async fn act(at: SignedIn<(String, String)>, Form(choice): Form<Choice>) -> Page {
     let (id, verb) = &at.path;
     let verb = parse_verb(verb)?;
@@ -343,7 +344,7 @@ pub(crate) async fn act(at: SignedIn<(String, String)>, Form(choice): Form<Choic
             .into());
         };
         let order = DeployOrder::Profile { profile };
-        // What was confirmed is a disk: when the plan would now take another one, ask again.
+        // The user confirmed a disk. If the plan would now take another one, refuse, so that they look again.
         let planned = at.service.deploy(id, order.clone(), true, &at.actor).await?;
         let disk = planned.plan.as_ref().map(|p| disk_key(&p.disk));
         if disk != choice.disk {

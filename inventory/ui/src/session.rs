@@ -1,5 +1,5 @@
-//! Sign-in: the token is kept here and asked about again with every request, so that revoking it ends its sessions at
-//! once; the browser has a random name for it.
+//! Sign-in. The server keeps the token and authenticates it again with every request, so revoking a token
+//! ends its sessions at once. The browser only has a random session name.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,14 +18,14 @@ use super::view::Shell;
 use service::{Actor, Login, Service};
 use tls::Seat;
 
-/// `__Host-`: browsers take it only with Secure, for the whole host, without Domain.
+/// `__Host-`: browsers accept it only with `Secure`, `Path=/` and no `Domain`.
 const COOKIE: &str = "__Host-slipway";
-/// A working day; then the token is pasted again.
+/// A working day; after that the user pastes the token again.
 const LIFETIME: Duration = Duration::from_secs(12 * 3600);
-/// More are not kept: the oldest goes.
+/// One more evicts the oldest.
 const MAX_SESSIONS: usize = 1000;
 
-/// The open sessions, in memory: a restart signs everybody out.
+/// Open sessions, in memory: a restart signs everybody out.
 #[derive(Default)]
 pub(crate) struct Sessions {
     open: Mutex<HashMap<[u8; 32], Session>>,
@@ -41,7 +41,7 @@ fn key(name: &str) -> [u8; 32] {
 }
 
 impl Sessions {
-    /// Opens a session; the name goes into the cookie.
+    /// Opens a session and returns its name, for the cookie.
     pub(crate) fn open(&self, token: &str, now: Instant) -> String {
         let name = hex::encode(rand::random::<[u8; 32]>());
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,14 +61,13 @@ impl Sessions {
         name
     }
 
-    /// The token of a session that is still open.
+    /// The session's token; `None`: unknown or expired.
     fn token(&self, name: &str, now: Instant) -> Option<String> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let session = open.get(&key(name))?;
         (now.duration_since(session.since) < LIFETIME).then(|| session.token.clone())
     }
 
-    /// Ends a session.
     pub(crate) fn close(&self, name: &str) {
         self.open
             .lock()
@@ -77,7 +76,7 @@ impl Sessions {
     }
 }
 
-/// `Set-Cookie` for a session.
+/// `Set-Cookie` value for a session.
 pub(crate) fn cookie(name: &str) -> String {
     format!(
         "{COOKIE}={name}; Path=/; Max-Age={}; HttpOnly; Secure; SameSite=Strict",
@@ -85,12 +84,12 @@ pub(crate) fn cookie(name: &str) -> String {
     )
 }
 
-/// `Set-Cookie` that removes it.
+/// `Set-Cookie` value that removes the cookie.
 pub(crate) fn no_cookie() -> String {
     format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict")
 }
 
-/// The session's name in a request.
+/// The session name from the cookie; `None`: no cookie, or its length is wrong.
 pub(crate) fn name(headers: &HeaderMap) -> Option<&str> {
     headers
         .get_all(header::COOKIE)
@@ -101,7 +100,7 @@ pub(crate) fn name(headers: &HeaderMap) -> Option<&str> {
         .filter(|name| name.len() == 64)
 }
 
-/// Who is signed in, if anybody.
+/// The signed-in user; `None`: no session, or its token is no longer valid.
 pub(crate) async fn actor(ui: &Ui, headers: &HeaderMap) -> Result<Option<Login>, PageError> {
     let Some(token) = name(headers).and_then(|n| ui.sessions.token(n, Instant::now())) else {
         return Ok(None);
@@ -109,7 +108,7 @@ pub(crate) async fn actor(ui: &Ui, headers: &HeaderMap) -> Result<Option<Login>,
     Ok(ui.service.authenticate(&token).await?)
 }
 
-/// A request of somebody who is signed in, with what its path says.
+/// Extractor: a request of a signed-in user, with its path parameters.
 pub(crate) struct SignedIn<P = ()> {
     pub(crate) service: Arc<Service>,
     pub(crate) actor: Actor,
@@ -117,7 +116,7 @@ pub(crate) struct SignedIn<P = ()> {
 }
 
 impl<P> SignedIn<P> {
-    /// What is around a page for them.
+    /// The page frame for this user.
     pub(crate) fn shell(&self, title: impl Into<String>, section: &'static str) -> Shell {
         shell(title, section, Some(&self.actor))
     }
@@ -147,7 +146,7 @@ impl<P: DeserializeOwned + Send> FromRequestParts<Ui> for SignedIn<P> {
                 })
             }
             Ok(None) if parts.headers.contains_key("hx-request") => {
-                // A redirect would be followed and its page put into the place of a table.
+                // htmx would follow a plain redirect and swap the sign-in page into the table.
                 Err((StatusCode::OK, [("hx-redirect", "/sign-in")]).into_response())
             }
             Ok(None) if parts.method == axum::http::Method::GET => {
@@ -160,7 +159,7 @@ impl<P: DeserializeOwned + Send> FromRequestParts<Ui> for SignedIn<P> {
     }
 }
 
-/// Percent-encodes a query value.
+/// Percent-encodes a query value; `/` stays as it is.
 fn encode(text: &str) -> String {
     text.bytes()
         .map(|b| match b {
@@ -170,7 +169,8 @@ fn encode(text: &str) -> String {
         .collect()
 }
 
-/// Where to go after the sign-in: only to a path of ours, never to another host (`//evil`, `/\evil`).
+/// Where to go after the sign-in: a path on this server, never another host (`//evil`, `/\evil`). Anything
+/// else becomes `/machines`.
 pub(crate) fn safe_next(next: &str) -> &str {
     let ours = next.starts_with('/')
         && !next.starts_with("//")

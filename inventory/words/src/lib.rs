@@ -1,4 +1,4 @@
-//! What people read: sentences of the history, what a journey's end means, sizes and times in words. Pure.
+//! Texts for people: history in sentences, boot diagnosis, sizes and times in words. Pure.
 
 pub mod diagnosis;
 pub mod redact;

@@ -1,4 +1,5 @@
-//! What people see of plans and requests: no password hashes. What is kept of them when the deployment is over: no scripts either.
+//! Plans and requests without password hashes, as people see them. Those kept after a deployment have no
+//! scripts either.
 
 use inventory_api::deploy::{Account, DeployRequest, Script};
 use inventory_api::plan::{InstallPlan, Step};
@@ -15,14 +16,14 @@ fn scripts(scripts: &mut [Script]) {
     }
 }
 
-/// A request of a deployment that is over: without password hashes and texts of scripts.
+/// The request of a past deployment, without password hashes and the content of scripts.
 pub fn past_request(request: DeployRequest) -> DeployRequest {
     let mut past = self::request(request);
     scripts(&mut past.scripts);
     past
 }
 
-/// A plan of a deployment that is over.
+/// The plan of a past deployment, without password hashes and the content of scripts.
 pub fn past_plan(plan: InstallPlan) -> InstallPlan {
     let mut past = self::plan(plan);
     for step in &mut past.steps {

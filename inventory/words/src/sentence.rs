@@ -1,10 +1,10 @@
-//! History in sentences.
+//! History entries as sentences.
 
 use inventory_api::boot::{BootTarget, Choice};
 use lifecycle::status::status_sentence;
 use lifecycle::{AfterCheck, AtConsole, Event, State};
 
-/// What happened and, where it is news, what follows.
+/// What happened and, if it is news, the sentence of the resulting state.
 pub fn of_event(event: &Event, after: &State) -> String {
     let what = match event {
         Event::Commission => "Commissioning was asked for.".to_owned(),
@@ -61,7 +61,7 @@ pub fn of_event(event: &Event, after: &State) -> String {
     format!("{} {}", what.trim_end(), status_sentence(after))
 }
 
-/// What a person did at the machine's own console. Nothing follows from it.
+/// What a person did at the machine's own console. It does not change the state.
 fn at_console(what: &AtConsole) -> String {
     match what {
         AtConsole::Chose { choice } => format!(

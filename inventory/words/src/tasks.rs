@@ -1,4 +1,4 @@
-//! What was asked of an agent, burn-ins and notes.
+//! Tasks of an agent, with the results of a burn-in.
 
 use inventory_api::UnixMs;
 use inventory_api::burn_in::BurnInResult;
@@ -6,12 +6,12 @@ use inventory_api::task::{Task, TaskOutcome, TaskStatus};
 
 use crate::text::{Moment, duration};
 
-/// Parts of a burn-in that are shown.
+/// Parts shown per burn-in.
 const MAX_PARTS: usize = 64;
 
 /// One task.
 pub struct TaskRow {
-    /// What.
+    /// What was asked for.
     pub title: &'static str,
     /// Who asked.
     pub actor: String,
@@ -19,15 +19,15 @@ pub struct TaskRow {
     pub at: Moment,
     /// Colour.
     pub color: &'static str,
-    /// How it stands, in a sentence.
+    /// Progress or result, in a sentence.
     pub text: String,
-    /// How far it is.
+    /// Progress, while it runs.
     pub percent: Option<u8>,
-    /// Figures of a burn-in: part, whether it passed, speed, what was found.
+    /// Results of a burn-in: part, whether it passed, speed, details.
     pub parts: Vec<(String, bool, String, String)>,
 }
 
-/// The newest tasks.
+/// The first `limit` tasks of a list.
 pub fn tasks(all: &[TaskStatus], limit: usize, now: UnixMs) -> Vec<TaskRow> {
     all.iter().take(limit).map(|t| row(t, now)).collect()
 }

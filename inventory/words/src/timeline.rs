@@ -1,7 +1,7 @@
-//! The stages from power-on to deployed, read from history, boot events, plan and the running step.
+//! The stages from power-on to deployed, derived from history, boot events, plan and the running step.
 //!
-//! A stage is done when its own fact is there or a later stage's is: packets are kept bounded and progress may be lost,
-//! the order of the stages is not.
+//! A stage is done if its own fact or that of a later stage is known: old packets are dropped and progress
+//! may be lost, but the order of the stages is fixed.
 
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
@@ -11,12 +11,12 @@ use inventory_api::machine::{HistoryEntry, MachineDetail, MachineState, Phase};
 use crate::text::plan::step_title;
 use crate::text::{disk_size, duration};
 
-/// How a stage stands.
+/// Status of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// It is over.
+    /// It has ended.
     Done,
-    /// It runs, or is waited for.
+    /// It is running or is awaited.
     Active,
     /// It failed.
     Failed,
@@ -49,36 +49,36 @@ impl Mark {
 /// One stage.
 #[derive(Clone, Debug)]
 pub struct Stage {
-    /// What.
+    /// Title.
     pub title: &'static str,
-    /// How it stands.
+    /// Status.
     pub mark: Mark,
-    /// When it ended, where that is known.
+    /// When it ended, if known.
     pub at: Option<UnixMs>,
-    /// How long it took or has run, or empty.
+    /// How long it took or has been running; empty: unknown.
     pub elapsed: String,
-    /// While it runs: since when, in milliseconds.
+    /// When it began, in milliseconds since 1970; only while it runs.
     pub running_since: Option<i64>,
-    /// More, or empty.
+    /// More about it, or empty.
     pub detail: String,
-    /// Of the stage, while it runs.
+    /// Progress, while it runs.
     pub percent: Option<u8>,
-    /// Steps of the plan.
+    /// Steps of the plan, while the install stage runs or after it failed.
     pub steps: Vec<SubStep>,
 }
 
 /// One step of the plan.
 #[derive(Clone, Debug)]
 pub struct SubStep {
-    /// What.
+    /// Title.
     pub title: String,
-    /// How it stands.
+    /// Status.
     pub mark: Mark,
-    /// Bytes, or empty.
+    /// Bytes done and to do, or empty.
     pub note: String,
 }
 
-/// The stages there are.
+/// All stages, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Dhcp,
@@ -128,14 +128,15 @@ const DEPLOY: [Kind; 10] = [
     Kind::Verified,
 ];
 
-/// From the verb to the empty disk.
+/// From the verb to the wiped disk.
 const RELEASE: [Kind; 4] = [Kind::Dhcp, Kind::BootFile, Kind::MiniOs, Kind::Wipe];
 
-/// A first boot begins before the machine is known: packets this much older than the first row belong to it.
+/// A first boot begins before the machine is enrolled: packets up to this much older than the first history
+/// entry belong to it.
 const BEFORE_ENROLMENT_MS: i64 = 10 * 60 * 1000;
 
-/// The part of the history that belongs to the present (or last) run: from the enrolment, a commissioning or release
-/// that was ordered, or a deployment that does not follow a commissioning.
+/// The part of the history that belongs to the current or last run. A run begins with the enrolment, with a
+/// requested commissioning or release, or with a deployment that does not follow a commissioning.
 fn run_of(history: &[HistoryEntry]) -> &[HistoryEntry] {
     let begins = |i: usize| {
         let (now, _) = history[i].reached();
@@ -158,7 +159,7 @@ fn run_of(history: &[HistoryEntry]) -> &[HistoryEntry] {
     &history[start..]
 }
 
-/// The facts of a run, by stage.
+/// What is known about a run, by stage.
 struct Facts {
     done: [Option<UnixMs>; COUNT],
     detail: [String; COUNT],
@@ -178,7 +179,7 @@ impl Facts {
         };
         let start = first.map_or(i64::MIN, |e| e.at.0.saturating_sub(slack));
 
-        // The names are those of `lifecycle::Event` and of its phases.
+        // The names are those of `lifecycle::Event`.
         for e in run {
             let (state, phase) = e.reached();
             match e.event.as_str() {
@@ -219,7 +220,7 @@ impl Facts {
         self.done[kind as usize]
     }
 
-    /// The first time counts, and the first words.
+    /// Keeps the first time and the first non-empty detail.
     fn note(&mut self, kind: Kind, at: UnixMs, detail: &str) {
         self.done[kind as usize].get_or_insert(at);
         if self.detail[kind as usize].is_empty() {
@@ -278,7 +279,8 @@ impl Facts {
     }
 }
 
-/// Where a phase of the lifecycle stands in the stages; `told`: the machine was told to boot its disk.
+/// The stage of a lifecycle phase; `None`: the phase has no stage of its own. `told`: the machine was told to
+/// boot its disk.
 fn stage_of(phase: &Phase, told: bool) -> Option<Kind> {
     Some(match phase {
         Phase::AwaitBoot => Kind::Dhcp,
@@ -293,7 +295,7 @@ fn stage_of(phase: &Phase, told: bool) -> Option<Kind> {
     })
 }
 
-/// Index of the stage that runs, failed or comes next; `stages.len()` when all are done.
+/// Index of the stage that is running, has failed or comes next; `stages.len()` if all are done.
 fn current(d: &MachineDetail, run: &[HistoryEntry], facts: &Facts, stages: &[Kind]) -> usize {
     let status = &d.machine.status;
     let place = |kind: Kind| stages.iter().position(|k| *k == kind).unwrap_or(stages.len());
@@ -313,7 +315,7 @@ fn current(d: &MachineDetail, run: &[HistoryEntry], facts: &Facts, stages: &[Kin
             last.map_or(reached, place)
         }
         _ => match status.phase.as_ref().and_then(|p| stage_of(p, told)) {
-            // The machine waits in the mini-os, or is to be booted anew: what was found out stays true.
+            // The machine waits in the mini-os or is to boot again: the verdict stays valid.
             Some(Kind::Dhcp) if stages == DEPLOY && facts.at(Kind::Verdict).is_some() => place(Kind::Install),
             Some(kind) => place(kind),
             None => reached,
@@ -321,7 +323,7 @@ fn current(d: &MachineDetail, run: &[HistoryEntry], facts: &Facts, stages: &[Kin
     }
 }
 
-/// The stages of the present or last run.
+/// The stages of the current or last run.
 pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent], now: UnixMs) -> Vec<Stage> {
     let run = run_of(history);
     let status = &d.machine.status;
@@ -345,7 +347,7 @@ pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent]
     for (i, kind) in stages.iter().copied().enumerate() {
         let at = facts.at(kind);
         let mark = match i.cmp(&current) {
-            // It was checked, and that did not go well.
+            // It was checked and failed.
             std::cmp::Ordering::Less if kind == Kind::Verdict && waits_with_fault(d) => Mark::Failed,
             std::cmp::Ordering::Less => Mark::Done,
             std::cmp::Ordering::Greater => Mark::Pending,
@@ -389,13 +391,13 @@ pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent]
     out
 }
 
-/// Ready for a decision, and not as expected.
+/// Whether it is ready although its check failed.
 fn waits_with_fault(d: &MachineDetail) -> bool {
     d.machine.status.state == MachineState::Ready
         && d.check.as_ref().is_some_and(|c| c.verdict == Verdict::Fail)
 }
 
-/// Steps and percent of the install stage.
+/// Fills in the steps, percent and detail of the install stage.
 fn install(stage: &mut Stage, d: &MachineDetail) {
     let Some(plan) = &d.plan else { return };
     if stage.mark == Mark::Done {
@@ -415,7 +417,7 @@ fn install(stage: &mut Stage, d: &MachineDetail) {
     }
     if stage.mark == Mark::Active {
         stage.percent = Some(running.percent.min(100));
-        // The sentence stands above the page already.
+        // The top of the page shows the sentence already.
         let disk = plan.disk.model.as_deref().or(plan.disk.serial.as_deref());
         stage.detail = format!(
             "{} {} on {}",
@@ -448,7 +450,8 @@ fn install(stage: &mut Stage, d: &MachineDetail) {
     }
 }
 
-/// From the first stage's time to the end, or to now while something runs.
+/// Time from the end of the first dated stage to the last, or to now while a stage runs. `None`: no stage has
+/// a time.
 pub fn total_ms(stages: &[Stage], now: UnixMs) -> Option<u64> {
     let first = stages.iter().find_map(|s| s.at)?;
     let end = if stages.iter().any(|s| s.mark == Mark::Active) {

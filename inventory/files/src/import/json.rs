@@ -1,10 +1,10 @@
-//! JSON: a list of entries or one entry, read one by one so that a fault can be named by its line and column.
+//! JSON: a list of entries or one entry, read one by one so that a fault has its line and column.
 
 use serde::de::DeserializeOwned;
 
 use super::{Entry, Fault, Faults, MAX_ROWS};
 
-/// Reads the entries of a file.
+/// Reads the entries of a file up to the first fault.
 pub(super) fn entries<T: DeserializeOwned>(bytes: &[u8], faults: &mut Faults) -> Vec<Entry<T>> {
     let mut all = Vec::new();
     let text = match std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)) {
@@ -42,7 +42,7 @@ pub(super) fn entries<T: DeserializeOwned>(bytes: &[u8], faults: &mut Faults) ->
         match stream.next() {
             Some(Ok(value)) => all.push(Entry { value, line }),
             Some(Err(e)) => {
-                // The reader counts from where it began.
+                // serde_json counts lines and columns from the start of this entry.
                 let (l, c) = (e.line() as u64, e.column() as u64);
                 let column = if l <= 1 { column + c.saturating_sub(1) } else { c };
                 let said = e.to_string();

@@ -1,4 +1,5 @@
-//! Files of orders, hardware profiles and racks: bytes in, entries or named faults out. Nothing is stored here.
+//! Reads files of purchase orders, hardware profiles and racks into entries, or lists their faults. Stores
+//! nothing.
 
 mod json;
 mod table;
@@ -17,35 +18,35 @@ use table::{Row, Table};
 
 use inventory_api::problem::problem;
 
-/// Largest file.
+/// Largest file, bytes.
 pub const MAX_BYTES: usize = 16 << 20;
-/// Rows of a CSV file, entries of a JSON file.
+/// Most rows of a CSV file or entries of a JSON file.
 const MAX_ROWS: usize = 200_000;
-/// Faults that are named; there may be one a row.
+/// Faults listed per file; there may be one per row.
 const MAX_FAULTS: usize = 50;
-/// Cables of one machine.
+/// Most cables of one machine.
 const MAX_PORTS: usize = 64;
-/// Machines of one item.
+/// Most machines of one item.
 const MAX_COUNT: u32 = 1_000_000;
-/// Units of one rack.
+/// Highest unit of a rack.
 const MAX_UNIT: u32 = 200;
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Orders with their items
+    /// Purchase orders with their items.
     Orders,
-    /// Hardware profiles
+    /// Hardware profiles.
     Profiles,
-    /// The rack plan with serial numbers or asset tags and cabling
+    /// The rack plan with serial numbers or asset tags and cabling.
     Racks,
 }
 
 impl Kind {
-    /// All of them, in the order in which they are best taken in.
+    /// All kinds, in the best order to import them: each refers to those before it.
     pub const ALL: [Kind; 3] = [Kind::Profiles, Kind::Orders, Kind::Racks];
 
-    /// "orders", "profiles", "racks": the last segment of its address too.
+    /// "orders", "profiles", "racks": also the last segment of the URL.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Orders => "orders",
@@ -54,23 +55,23 @@ impl Kind {
         }
     }
 
-    /// By its name.
+    /// The kind with this name; `None`: there is none.
     pub fn of_name(name: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|k| k.name() == name)
     }
 }
 
-/// How a file is written.
+/// Format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Comma-separated values with a heading line; semicolons and tabs do too.
+    /// A heading line and rows, separated by commas, semicolons or tabs.
     Csv,
     /// A list of entries, or one entry.
     Json,
 }
 
 impl Format {
-    /// By the media type of a request.
+    /// The format with this media type; `None`: neither.
     pub fn of_media_type(text: &str) -> Option<Format> {
         let kind = text.split(';').next().unwrap_or_default().trim();
         if kind.eq_ignore_ascii_case("text/csv") {
@@ -84,7 +85,7 @@ impl Format {
 }
 
 impl Format {
-    /// By what it begins with, for text that comes without a name: a list or an entry of JSON, else CSV.
+    /// Guesses the format of a text without a name: JSON if it begins with `[` or `{`, else CSV.
     pub fn of_text(text: &str) -> Format {
         match text
             .trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
@@ -97,30 +98,30 @@ impl Format {
     }
 }
 
-/// An entry and where it stands.
+/// An entry and its place in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry<T> {
-    /// What it says.
+    /// Its content.
     pub value: T,
-    /// Line it begins in.
+    /// The line it begins in, from 1.
     pub line: u64,
 }
 
-/// Something wrong in a file.
+/// An error in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Line, from 1.
     pub line: u64,
-    /// Column: of a CSV file the cell, of a JSON file the character; from 1. 0: the line as a whole.
+    /// Cell of a CSV file or character of a JSON file, from 1. 0: the whole line.
     pub column: u64,
-    /// Name of the column or field.
+    /// Name of the column or field; may be empty.
     pub field: String,
-    /// What is wrong, and what was expected.
+    /// What is wrong and what was expected.
     pub detail: String,
 }
 
 impl Fault {
-    /// A fault at a place; see the fields.
+    /// A fault; see the fields.
     pub fn new(line: u64, column: u64, field: impl Into<String>, detail: impl Into<String>) -> Fault {
         Fault {
             line,
@@ -144,7 +145,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The faults of a file, kept to a readable number.
+/// The faults of a file: at most [`MAX_FAULTS`], and the number of the rest.
 #[derive(Default)]
 struct Faults {
     named: Vec<Fault>,
@@ -160,7 +161,7 @@ impl Faults {
         }
     }
 
-    /// The value of a cell, or its fault added and the default.
+    /// The value of a cell. If it has a fault, records that and returns the default.
     fn take<T: Default>(&mut self, cell: Result<T, Fault>) -> T {
         cell.unwrap_or_else(|fault| {
             self.add(fault);
@@ -183,7 +184,7 @@ impl Faults {
     }
 }
 
-/// The problem that names the faults of a file.
+/// The problem that lists the faults of a file.
 pub fn refused(faults: &[Fault]) -> Problem {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
     problem(
@@ -194,7 +195,7 @@ pub fn refused(faults: &[Fault]) -> Problem {
     )
 }
 
-/// Reads orders. CSV: one row an item; the columns are in docs/orders.md.
+/// Reads purchase orders. CSV: one row per item; docs/orders.md lists the columns.
 pub fn orders(bytes: &[u8], format: Format) -> Result<Vec<Entry<Order>>, Vec<Fault>> {
     let mut faults = Faults::default();
     let entries = match format {
@@ -246,7 +247,7 @@ pub fn orders(bytes: &[u8], format: Format) -> Result<Vec<Entry<Order>>, Vec<Fau
     faults.or(entries)
 }
 
-/// Reads a rack plan. CSV: one row a place; cables in the columns nic1, switch1, port1, vlan1, nic2, ...
+/// Reads a rack plan. CSV: one row per place; cables in the columns nic1, switch1, port1, vlan1, nic2, ...
 pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<Fault>> {
     let mut faults = Faults::default();
     let entries = match format {
@@ -342,8 +343,8 @@ fn placement(row: &Row, faults: &mut Faults) -> Placement {
     }
 }
 
-/// Reads hardware profiles. CSV: one row a field, `profile,field,value`, fields as in the JSON with a point between the
-/// levels and lists counted from 0: `memory.dimms[0].slot`.
+/// Reads hardware profiles. CSV: one row per field, `profile,field,value`. Fields are named as in JSON, with
+/// a dot between levels and list indexes from 0: `memory.dimms[0].slot`.
 pub fn profiles(bytes: &[u8], format: Format) -> Result<Vec<Entry<HardwareProfile>>, Vec<Fault>> {
     let mut faults = Faults::default();
     let entries = match format {
@@ -419,7 +420,7 @@ fn hint(field: &str) -> &'static str {
     }
 }
 
-/// Names each entry whose name an earlier one has, case and spaces aside.
+/// Adds a fault for each entry with the name of an earlier one, ignoring case and surrounding spaces.
 fn unique<T>(entries: &[Entry<T>], faults: &mut Faults, field: &str, name: impl Fn(&T) -> Option<String>) {
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     for entry in entries {

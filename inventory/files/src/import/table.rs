@@ -1,4 +1,4 @@
-//! CSV: a heading line and rows whose cells are asked for by name.
+//! CSV: a heading line, and rows whose cells are read by column name.
 
 use inventory_api::Mac;
 use inventory_api::text::{cleaned, is_invisible};
@@ -6,14 +6,12 @@ use inventory_api::text::{cleaned, is_invisible};
 use super::values::MAX_TEXT;
 use super::{Fault, Faults, MAX_ROWS};
 
-/// A file of rows.
 pub(super) struct Table {
     pub(super) rows: Vec<Row>,
 }
 
-/// One row.
 pub(super) struct Row {
-    /// Line it begins in.
+    /// The line it begins in, from 1.
     pub(super) line: u64,
     columns: std::rc::Rc<Vec<String>>,
     cells: Vec<String>,
@@ -21,7 +19,8 @@ pub(super) struct Row {
 }
 
 impl Table {
-    /// Reads a file. Faults of the form (heading, number of cells, bytes that are not UTF-8) are added.
+    /// Reads a file and adds the faults of its form: heading, number of cells, bytes that are not UTF-8.
+    /// Columns in `needed` must exist; `known` says which ones may.
     pub(super) fn read(
         bytes: &[u8],
         needed: &[&str],
@@ -30,7 +29,7 @@ impl Table {
     ) -> Table {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let (separator, rest) = named_separator(bytes);
-        // Lines are counted from where the file begins.
+        // The `sep=` line counts as a line of the file.
         let above = u64::from(separator.is_some());
         let bytes = rest;
         let mut reader = csv::ReaderBuilder::new()
@@ -50,7 +49,7 @@ impl Table {
             }
         };
         for (i, column) in columns.iter().enumerate() {
-            // A column without a heading is none, as long as it has nothing in it.
+            // A column without a heading is ignored as long as it is empty; the rows are checked below.
             let detail = if column.is_empty() {
                 continue;
             } else if !known(column) {
@@ -75,7 +74,7 @@ impl Table {
             return table;
         }
         let columns = std::rc::Rc::new(columns);
-        // Counted here: the reader's own count is off where lines end in CR LF.
+        // Count lines here: the csv reader's own count is wrong if lines end in CR LF.
         let (mut counted, mut last) = (0, 1);
         for record in reader.records() {
             let record = match record {
@@ -132,7 +131,7 @@ impl Table {
     }
 }
 
-/// Spreadsheets of many countries write semicolons.
+/// The separator that the heading has most of: spreadsheets write semicolons in many countries.
 fn delimiter(bytes: &[u8]) -> u8 {
     let heading = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
     [b',', b';', b'\t']
@@ -142,7 +141,7 @@ fn delimiter(bytes: &[u8]) -> u8 {
         .unwrap_or(b',')
 }
 
-/// Excel's first line "sep=;": the separator it names, and what follows the line.
+/// Excel's first line "sep=;": the separator it names, and the bytes after the line.
 fn named_separator(bytes: &[u8]) -> (Option<u8>, &[u8]) {
     let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
     let (line, rest) = (
@@ -151,13 +150,13 @@ fn named_separator(bytes: &[u8]) -> (Option<u8>, &[u8]) {
     );
     match line {
         [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', separator] => (Some(*separator), rest),
-        // A tab is white space, and was trimmed.
+        // A tab is white space, so it was trimmed.
         [b's' | b'S', b'e' | b'E', b'p' | b'P', b'='] if bytes.get(4) == Some(&b'\t') => (Some(b'\t'), rest),
         _ => (None, bytes),
     }
 }
 
-/// A cell as it was meant: spreadsheets keep leading zeros by `="000123"`, people by `'000123`.
+/// The intended text of a cell: to keep leading zeros, spreadsheets write `="000123"` and people `'000123`.
 fn cell_text(raw: &str) -> String {
     let text = cleaned(raw);
     let formula = text.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"'));
@@ -170,7 +169,7 @@ fn cell_text(raw: &str) -> String {
     }
 }
 
-/// What a spreadsheet made of a text, so that what stood there is lost.
+/// Why a text looks like one that a spreadsheet converted, so that the original is lost; `None`: it does not.
 fn mangled(text: &str) -> Option<&'static str> {
     const MONTHS: [&str; 12] = [
         "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
@@ -206,8 +205,8 @@ fn mangled(text: &str) -> Option<&'static str> {
     None
 }
 
-/// `line`: where the reader stopped. Where it met a byte that is not UTF-8 the line of that byte is known better: the reader's
-/// own count is off where lines end in CR LF.
+/// The fault for an error of the csv reader. `line`: where the reader stopped. For a byte that is not UTF-8,
+/// the line is counted here instead: the reader's own count is wrong if lines end in CR LF.
 fn not_csv(error: &csv::Error, bytes: &[u8], line: u64, above: u64) -> Fault {
     let (line, detail) = match error.kind() {
         csv::ErrorKind::Utf8 { .. } => {
@@ -222,7 +221,7 @@ fn not_csv(error: &csv::Error, bytes: &[u8], line: u64, above: u64) -> Fault {
 }
 
 impl Row {
-    /// A fault of a cell of this row.
+    /// A fault in a cell of this row.
     pub(super) fn fault(&self, column: &str, detail: String) -> Fault {
         let at = self.columns.iter().position(|c| c == column);
         Fault::new(self.line, at.map_or(0, |i| i as u64 + 1), column, detail)
@@ -238,7 +237,8 @@ impl Row {
         at.and_then(|i| self.raw.get(i)).map_or("", String::as_str)
     }
 
-    /// A cell that may be empty.
+    /// A cell; `None`: it is empty. `Err`: it is too long, has control characters or was mangled by a
+    /// spreadsheet.
     pub(super) fn optional(&self, column: &str) -> Result<Option<String>, Fault> {
         let text = self.cell(column);
         if text.chars().count() > MAX_TEXT {
@@ -247,7 +247,7 @@ impl Row {
         if text.chars().any(char::is_control) {
             return Err(self.fault(column, "has control characters".to_owned()));
         }
-        // What people write for people may be anything.
+        // Free text may look like anything.
         let free = matches!(column, "description" | "value");
         if let Some(why) = mangled(text).filter(|_| !free) {
             return Err(self.fault(column, format!("{text:?} {why}")));
@@ -255,7 +255,8 @@ impl Row {
         Ok((!text.is_empty()).then(|| text.to_owned()))
     }
 
-    /// A serial number or asset tag: no space stands in one, whatever a web page put there.
+    /// A serial number or asset tag. White space other than plain spaces is removed, such as no-break spaces
+    /// copied from a web page.
     pub(super) fn key(&self, column: &str) -> Result<Option<String>, Fault> {
         let text = self.optional(column)?;
         let raw = self.raw(column);
@@ -268,7 +269,7 @@ impl Row {
         Ok((!kept.is_empty()).then(|| kept.to_owned()))
     }
 
-    /// A cell that has two names; only one of them may be filled in.
+    /// A cell whose column has two names. `Err`: both are filled in.
     pub(super) fn one_of(&self, column: &str, other: &str) -> Result<Option<String>, Fault> {
         match (self.optional(column)?, self.optional(other)?) {
             (Some(_), Some(_)) => {
@@ -278,7 +279,8 @@ impl Row {
         }
     }
 
-    /// A network port by its name or its MAC in any spelling, which comes back in ours.
+    /// A network port: its name, or its MAC in any spelling, returned in ours. `Err`: it looks like a MAC but
+    /// is none.
     pub(super) fn nic(&self, column: &str) -> Result<Option<String>, Fault> {
         let Some(text) = self.optional(column)? else {
             return Ok(None);
@@ -302,13 +304,13 @@ impl Row {
         Ok(Some(text))
     }
 
-    /// A cell that must have something in it.
+    /// A cell that must not be empty.
     pub(super) fn required(&self, column: &str) -> Result<String, Fault> {
         self.optional(column)?
             .ok_or_else(|| self.fault(column, "is empty".to_owned()))
     }
 
-    /// A whole number, or nothing.
+    /// A whole number; `None`: the cell is empty.
     pub(super) fn optional_number(&self, column: &str, min: u32, max: u32) -> Result<Option<u32>, Fault> {
         let Some(text) = self.optional(column)? else {
             return Ok(None);

@@ -209,7 +209,8 @@ fn case(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Files as spreadsheets write them (tests/cases/08-spreadsheet-files): taken as they were meant, or refused with the reason.
+/// Files as spreadsheets write them (tests/cases/08-spreadsheet-files) are read as they were meant or refused
+/// with the reason.
 #[test]
 fn files_as_spreadsheets_write_them() {
     for (name, line) in [("excel-sep.csv", 3), ("excel-trailing.csv", 2)] {
@@ -341,7 +342,7 @@ fn several_machines_in_one_unit_are_told_apart_by_their_node() {
         today[0].contains("stands in line 2 already") && today[0].contains("\"node\""),
         "{today:?}"
     );
-    // In canonical form: neither case nor spaces make two of one.
+    // Names are compared in canonical form: case and surrounding spaces make no difference.
     let twice = "room,rack,unit,node,serial\nR1,A07,1,left,S1\nr1,a07,1, LEFT ,S2\n";
     assert_eq!(csv_faults(racks(twice.as_bytes(), Format::Csv)).len(), 1);
 }

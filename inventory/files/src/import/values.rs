@@ -1,4 +1,4 @@
-//! What holds for an entry whichever way it is written.
+//! Checks of an entry, whether it comes from CSV or JSON.
 
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{Order, Placement};
@@ -9,14 +9,14 @@ use super::{Entry, Fault, Faults, MAX_COUNT, MAX_PORTS, MAX_UNIT};
 
 /// Longest text of a cell or field, in characters.
 pub(super) const MAX_TEXT: usize = 256;
-/// Longest list of a profile that CSV can make: its numbers come from people.
+/// Longest list of a profile in CSV. Its indexes come from people, and [`put`] fills the list up to them.
 const MAX_INDEX: usize = 1024;
 
 fn fault<T>(entry: &Entry<T>, field: impl Into<String>, detail: impl Into<String>) -> Fault {
     Fault::new(entry.line, 0, field, detail)
 }
 
-/// Why a text is no name.
+/// Why a text is not a valid name; `None`: it is one.
 fn bad_name(text: &str) -> Option<&'static str> {
     if text.trim().is_empty() {
         Some("is empty")
@@ -42,7 +42,7 @@ fn name<T>(entry: &Entry<T>, faults: &mut Faults, field: &str, text: &str) {
 pub(super) fn order(entry: &Entry<Order>, faults: &mut Faults) {
     let order = &entry.value;
     name(entry, faults, "order number", &order.number);
-    // It is a segment of the order's address.
+    // The number is a segment of the order's URL.
     if matches!(order.number.as_str(), "." | "..") {
         faults.add(fault(entry, "order number", "is no number"));
     }
@@ -139,29 +139,30 @@ pub(super) fn profile(entry: &Entry<HardwareProfile>, faults: &mut Faults) {
     }
 }
 
-/// What is wrong with a `field,value` row of a profile.
+/// Which half of a `field,value` row is wrong, and why.
 pub(super) enum FieldFault {
-    /// There is no such field.
+    /// The field does not exist or is malformed.
     Field(String),
-    /// The field does not take this value.
+    /// The field does not accept this value.
     Value(String),
 }
 
-/// One step of a path.
+/// One step of a field's path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Key(String),
     Index(usize),
 }
 
-/// A field and its value, to be put into a profile.
+/// A value and its path in a profile.
 #[derive(Debug)]
 pub(super) struct Set {
     path: Vec<Step>,
     value: Value,
 }
 
-/// Reads a `field,value` row: the field must be one of a hardware profile and take the value, as text, number or yes/no.
+/// Reads a `field,value` row. The field must be one of a hardware profile and accept the value as text,
+/// number or yes/no.
 pub(super) fn profile_field(field: &str, text: &str) -> Result<Set, FieldFault> {
     let path = path(field).map_err(FieldFault::Field)?;
     let mut candidates = vec![Value::String(text.to_owned())];
@@ -173,7 +174,8 @@ pub(super) fn profile_field(field: &str, text: &str) -> Result<Set, FieldFault> 
         "false" | "no" => candidates.push(false.into()),
         _ => {}
     }
-    // A profile of this field alone, first of its list, shows whether there is such a field and what it takes.
+    // Deserialise a profile with this field alone, as the first of its list: serde tells whether the field
+    // exists and which values it accepts.
     let alone: Vec<Step> = path
         .iter()
         .map(|step| match step {
@@ -205,7 +207,7 @@ pub(super) fn profile_field(field: &str, text: &str) -> Result<Set, FieldFault> 
     )))
 }
 
-/// "memory.dimms[3].slot".
+/// Parses a path such as "memory.dimms[3].slot".
 fn path(field: &str) -> Result<Vec<Step>, String> {
     let bad = || format!("{field:?} is no field: write it as memory.dimms[0].slot");
     let mut steps = Vec::new();
@@ -240,7 +242,7 @@ fn path(field: &str) -> Result<Vec<Step>, String> {
     if steps.len() > 8 { Err(bad()) } else { Ok(steps) }
 }
 
-/// Puts a value at its path. An entry of a list that was not mentioned yet is an empty one.
+/// Puts a value at its path. List entries that were not mentioned yet become empty objects.
 pub(super) fn put(root: &mut Value, set: &Set) -> Result<(), String> {
     let mut at = root;
     for step in &set.path {

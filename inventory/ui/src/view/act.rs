@@ -1,4 +1,4 @@
-//! Verbs: which ones a state offers, and what a person confirms.
+//! Verbs: the buttons a machine offers, and the pages on which a person confirms them.
 
 use askama::Template;
 use inventory_api::machine::{MachineDetail, MachineState, MachineSummary, Profile, Verb};
@@ -11,7 +11,7 @@ use words::text::plan::disk as disk_words;
 
 /// A button.
 pub struct Action {
-    /// Verb as in the address.
+    /// What it does.
     pub verb: Verb,
     /// Label.
     pub label: &'static str,
@@ -21,7 +21,7 @@ pub struct Action {
     pub class: &'static str,
 }
 
-/// The button of a verb; `None`: this page does not know it.
+/// The button of a verb; `None`: a verb this page does not know.
 fn button(verb: Verb) -> Option<Action> {
     let (label, icon, class) = match verb {
         Verb::Commission => ("Commission", "clipboard-check", "btn-outline-secondary"),
@@ -42,12 +42,12 @@ fn button(verb: Verb) -> Option<Action> {
     })
 }
 
-/// The buttons of a machine.
+/// The buttons for the verbs that the machine allows now.
 pub fn actions(machine: &MachineSummary) -> Vec<Action> {
     let verbs = &machine.status.verbs;
     let mut buttons: Vec<Action> = verbs.iter().copied().filter_map(button).collect();
     if verbs.contains(&Verb::Retry) {
-        // One button stands out.
+        // Only one button is primary.
         for deploy in buttons.iter_mut().filter(|b| b.verb == Verb::Deploy) {
             deploy.class = "btn-outline-secondary";
         }
@@ -55,29 +55,29 @@ pub fn actions(machine: &MachineSummary) -> Vec<Action> {
     buttons
 }
 
-/// What a person confirms.
+/// The page on which a person confirms a verb.
 #[derive(Template)]
 #[template(path = "act.html")]
 pub struct ActPage {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
     /// Machine id.
     pub id: String,
     /// Machine name.
     pub name: String,
-    /// Verb as in the address.
+    /// Verb, as in the URL.
     pub verb: String,
     /// Heading.
     pub title: String,
     /// What will happen.
     pub text: &'static str,
-    /// The disk it is about.
+    /// The disk of the current plan, if the verb says something about it.
     pub disk: Option<String>,
-    /// What happens to the disk.
+    /// What happens to that disk.
     pub disk_text: &'static str,
-    /// Words on the button.
+    /// Text of the button.
     pub button: &'static str,
-    /// Its classes.
+    /// CSS classes of the button.
     pub button_class: &'static str,
     /// Icon.
     pub icon: &'static str,
@@ -86,7 +86,7 @@ pub struct ActPage {
 }
 
 impl ActPage {
-    /// What the verb does to this machine, naming the disk where one is touched. `None`: the verb has no page of this kind.
+    /// Says what the verb does to this machine and to its disk. `None`: the verb has no page of this kind.
     pub fn new(shell: Shell, d: &MachineDetail, verb: Verb) -> Option<ActPage> {
         let name = d.machine.name();
         let Action { label, icon, .. } = button(verb)?;
@@ -165,22 +165,22 @@ impl ActPage {
     }
 }
 
-/// Choice of a profile.
+/// The page on which a person chooses a deployment profile.
 #[derive(Template)]
 #[template(path = "deploy.html")]
 pub struct DeployPage {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
     /// Machine id.
     pub id: String,
     /// Machine name.
     pub name: String,
-    /// What can be chosen.
+    /// The choices.
     pub profiles: Vec<ProfileCard>,
 }
 
 impl DeployPage {
-    /// The choice for this machine.
+    /// The page for this machine.
     pub fn new(shell: Shell, d: &MachineDetail, profiles: &[Profile]) -> DeployPage {
         DeployPage {
             shell,
@@ -191,24 +191,24 @@ impl DeployPage {
     }
 }
 
-/// The plan, before it is confirmed.
+/// The page that shows a plan before it is confirmed.
 #[derive(Template)]
 #[template(path = "deploy_plan.html")]
 pub struct DeployPlanPage {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
     /// Machine id.
     pub id: String,
     /// Machine name.
     pub name: String,
-    /// Profile.
+    /// Name of the deployment profile.
     pub profile: String,
-    /// The plan; absent when the machine must report first.
+    /// The plan; `None`: the machine must report first.
     pub plan: Option<PlanView>,
 }
 
 impl DeployPlanPage {
-    /// What is to be confirmed.
+    /// The page for this machine and profile.
     pub fn new(shell: Shell, d: &MachineDetail, profile: &str, plan: Option<&InstallPlan>) -> DeployPlanPage {
         DeployPlanPage {
             shell,

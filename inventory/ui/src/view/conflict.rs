@@ -1,4 +1,4 @@
-//! Two machines that claim one identity, side by side.
+//! Machines that claim one identity, side by side.
 
 use askama::Template;
 use inventory_api::conflict::{Conflict, ConflictField, Conflicts};
@@ -7,13 +7,13 @@ use inventory_api::machine::MachineSummary;
 use super::{Shell, capital, state_color};
 use words::text::timestamp;
 
-/// The page.
+/// The identity conflict page.
 #[derive(Template)]
 #[template(path = "conflict.html")]
 pub struct ConflictPage<'a> {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// The machine that was asked about.
+    /// The machine in question.
     pub machine: &'a MachineSummary,
     /// Its name.
     pub name: String,
@@ -22,7 +22,7 @@ pub struct ConflictPage<'a> {
 }
 
 impl<'a> ConflictPage<'a> {
-    /// The page of this machine.
+    /// The page for `conflicts.machine`.
     pub fn new(shell: Shell, conflicts: &'a Conflicts) -> ConflictPage<'a> {
         ConflictPage {
             shell,
@@ -33,7 +33,7 @@ impl<'a> ConflictPage<'a> {
     }
 }
 
-/// Whether both say the same of a field: word and its colour.
+/// Word and colour for whether both machines agree on a field.
 fn agreement(field: &ConflictField) -> (&'static str, &'static str) {
     match field.agrees {
         Some(true) => ("same", "orange"),

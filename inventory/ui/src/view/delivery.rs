@@ -1,4 +1,4 @@
-//! Orders, racks and hardware profiles: how far the delivery is.
+//! Purchase orders, racks and hardware profiles: how far the delivery is.
 
 use askama::Template;
 use inventory_api::check::HardwareProfile;
@@ -12,10 +12,10 @@ use super::{Shell, segment};
 use service::ProfileMachines;
 use words::text::timestamp;
 
-/// Rows of one table; there is a count of the rest.
+/// Rows shown per table. Most pages also show how many more there are.
 const MAX_ROWS: usize = 500;
 
-/// Colour and word of what is known of an ordered machine.
+/// Colour and word of a receipt.
 pub fn receipt(r: Receipt) -> (&'static str, &'static str) {
     match r {
         Receipt::Missing => ("secondary", "Missing"),
@@ -27,17 +27,17 @@ pub fn receipt(r: Receipt) -> (&'static str, &'static str) {
     }
 }
 
-/// The orders.
+/// The purchase orders page.
 #[derive(Template)]
 #[template(path = "orders.html")]
 pub struct OrdersPage<'a> {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// The orders.
+    /// The orders that are shown.
     pub orders: &'a [OrderSummary],
-    /// How many more there are.
+    /// Number of entries not shown.
     pub more: usize,
-    /// Machines that are still to be checked again, because what is expected of them changed.
+    /// Machines still to be checked again because their expectation changed.
     pub rechecks: u32,
 }
 
@@ -54,33 +54,33 @@ impl<'a> OrdersPage<'a> {
     }
 }
 
-/// As many as a page shows, and how many more there are.
+/// The entries that fit on a page, and the number of the rest.
 fn shown<T>(all: &[T]) -> (&[T], usize) {
     let shown = all.len().min(MAX_ROWS);
     (&all[..shown], all.len() - shown)
 }
 
-/// One order.
+/// The page of one purchase order.
 #[derive(Template)]
 #[template(path = "order.html")]
 pub struct OrderPage<'a> {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// Number.
+    /// Its number.
     pub number: &'a str,
-    /// All of it.
+    /// Totals of the whole order.
     pub tally: Tally,
-    /// By item, with what that is in words.
+    /// Each item with its description.
     pub items: Vec<(&'a ItemDelivery, &'a str)>,
-    /// By rack.
+    /// Its racks.
     pub racks: &'a [RackDelivery],
-    /// Machine by machine; what is wrong first.
+    /// Its machines, most urgent first.
     pub machines: Vec<&'a PlacedMachine>,
-    /// How many more there are.
+    /// Number of entries not shown.
     pub more: usize,
 }
 
-/// Units that a machine takes.
+/// Height of a machine in units.
 fn height(m: &PlacedMachine) -> u32 {
     m.height_u.unwrap_or(1).clamp(1, 20)
 }
@@ -98,13 +98,13 @@ fn units(m: &PlacedMachine) -> String {
     }
 }
 
-/// What is expected there: serial number, else asset tag.
+/// The expected serial number, else the asset tag, else an empty text.
 fn expected(m: &PlacedMachine) -> &str {
     let p = &m.placement;
     p.serial.as_deref().or(p.asset_tag.as_deref()).unwrap_or_default()
 }
 
-/// Fail before remark before missing before the rest.
+/// Sort key: fail, remark, missing, not checked, pass.
 fn urgency(r: Receipt) -> u8 {
     match r {
         Receipt::Fail => 0,
@@ -149,15 +149,15 @@ impl<'a> OrderPage<'a> {
     }
 }
 
-/// The racks.
+/// The racks page.
 #[derive(Template)]
 #[template(path = "racks.html")]
 pub struct RacksPage<'a> {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// The racks.
+    /// The racks that are shown.
     pub racks: &'a [RackDelivery],
-    /// How many more there are.
+    /// Number of entries not shown.
     pub more: usize,
 }
 
@@ -169,23 +169,23 @@ impl<'a> RacksPage<'a> {
     }
 }
 
-/// One rack, unit by unit.
+/// The page of one rack, unit by unit.
 #[derive(Template)]
 #[template(path = "rack.html")]
 pub struct RackPage<'a> {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
     /// Room.
     pub room: &'a str,
     /// Rack.
     pub rack: &'a str,
-    /// How far.
+    /// Totals of the rack.
     pub tally: Tally,
-    /// The highest first, gaps too.
+    /// From the highest planned unit down, with the free units.
     pub units: Vec<UnitRow<'a>>,
 }
 
-/// A unit without anything, or a machine with its units.
+/// A free unit, or a machine with all its units.
 pub enum UnitRow<'a> {
     /// Nothing is planned here.
     Free(u32),
@@ -198,7 +198,7 @@ impl<'a> RackPage<'a> {
     pub fn new(shell: Shell, view: &'a RackView) -> RackPage<'a> {
         let mut units = Vec::new();
         let mut next = None;
-        // Highest first; what lies between two machines is free.
+        // Highest first; the units between two machines are free.
         for place in view.places.iter().take(MAX_ROWS) {
             let unit = place.placement.unit;
             let top = unit + height(place) - 1;
@@ -221,13 +221,13 @@ impl<'a> RackPage<'a> {
     }
 }
 
-/// The hardware profiles.
+/// The hardware profiles page.
 #[derive(Template)]
 #[template(path = "hardware_profiles.html")]
 pub struct HardwareProfilesPage<'a> {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// The profiles.
+    /// The profiles that are shown.
     pub profiles: &'a [ProfileSummary],
 }
 
@@ -239,21 +239,21 @@ impl<'a> HardwareProfilesPage<'a> {
     }
 }
 
-/// One hardware profile.
+/// The page of one hardware profile.
 #[derive(Template)]
 #[template(path = "hardware_profile.html")]
 pub struct HardwareProfilePage {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
     /// Name.
     pub name: String,
     /// Field and value, as in a CSV file.
     pub fields: Vec<(String, String)>,
-    /// Machines: id, name, colour, word.
+    /// Its machines: id, name, colour and word of the receipt.
     pub machines: Vec<(String, String, &'static str, &'static str)>,
-    /// One machine differs: its id, name, what, where, what it has, what the others have.
+    /// Outliers: machine id, name, fact, place, value, value of the others.
     pub odd: Vec<[String; 6]>,
-    /// The machines fall into groups: what, where, each value with the number of machines.
+    /// Facts in which the machines form groups: fact, place, each value with its number of machines.
     pub groups: Vec<(String, String, Vec<String>)>,
 }
 
@@ -322,7 +322,7 @@ impl HardwareProfilePage {
     }
 }
 
-/// A profile as lines: "memory.dimms[0].slot", "A1".
+/// Appends a profile as lines, such as ("memory.dimms[0].slot", "A1"); bounded.
 fn flatten(value: &serde_json::Value, path: &mut String, out: &mut Vec<(String, String)>) {
     use serde_json::Value;
     if out.len() >= MAX_ROWS {

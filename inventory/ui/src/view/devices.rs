@@ -1,4 +1,4 @@
-//! What a complete report tells besides processors, memory, disks and NICs: health, devices, power, platform, sensors.
+//! What a report has besides processors, memory, disks and NICs: health, devices, power, platform, sensors.
 
 use inventory_api::report::{AssetReport, DiskHealth, PciDevice, PowerSupply};
 use pci_ids::FromId as _;
@@ -8,7 +8,7 @@ use super::or_dash;
 use super::table::{TableView, text, word};
 use words::text::memory_size;
 
-/// The name of a PCI device: the machine's own, else by the PCI id database (crate `pci-ids`).
+/// Vendor and device name from the PCI id database (crate `pci-ids`). `None`: the vendor is not in it.
 pub fn pci_name(vendor: Option<&str>, device: Option<&str>) -> Option<String> {
     let id = |text: &str| u16::from_str_radix(text.trim_start_matches("0x"), 16).ok();
     let vendor_id = id(vendor?)?;
@@ -22,13 +22,13 @@ pub fn pci_name(vendor: Option<&str>, device: Option<&str>) -> Option<String> {
     })
 }
 
-/// "8086:1572" as a name.
+/// The same for "8086:1572".
 pub fn pci_name_of(pair: Option<&str>) -> Option<String> {
     let (vendor, device) = pair?.split_once(':')?;
     pci_name(Some(vendor), Some(device))
 }
 
-/// BMC, TPM and firmware's boot entries as groups of facts.
+/// BMC, TPM and the firmware's boot entries as groups of facts.
 pub fn groups(r: &AssetReport) -> Vec<Group> {
     let b = r.bmc.clone().unwrap_or_default();
     let t = r.tpm.clone().unwrap_or_default();
@@ -284,7 +284,7 @@ fn sensors(r: &AssetReport) -> TableView {
     )
 }
 
-/// The tables, each only where there is something in it.
+/// The tables that have rows.
 pub fn tables(r: &AssetReport) -> impl Iterator<Item = TableView> {
     let all = [
         errors(r),

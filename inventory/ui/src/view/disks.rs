@@ -1,4 +1,4 @@
-//! The table of disks of the hardware tab.
+//! The disk table of the hardware tab.
 
 use inventory_api::report::{AssetReport, DiskFacts, Transport};
 
@@ -6,7 +6,7 @@ use super::or_dash;
 use super::table::{TableView, text};
 use words::text::disk_size;
 
-/// Capacity and number of the disks that are parts of the machine: no volumes of arrays, no persistent memory.
+/// Total capacity and number of the machine's own disks, without remote volumes and persistent memory.
 pub(super) fn own_disks(r: &AssetReport) -> (u64, usize) {
     let own = r.disks.iter().filter(|d| {
         !d.transport
@@ -53,7 +53,7 @@ fn kind(d: &DiskFacts) -> String {
     or_dash((!words.is_empty()).then(|| words.join(", ")))
 }
 
-/// A row for each disk.
+/// One row per disk.
 pub(super) fn disks(r: &AssetReport) -> TableView {
     let (sum, _) = own_disks(r);
     let table = TableView::new(

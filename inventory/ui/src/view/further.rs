@@ -1,5 +1,5 @@
-//! What a report tells beside the parts themselves: disks that only their controller sees, modules in network ports, inventories and
-//! events of the BMC, firmware images, batteries.
+//! The rest of a report: disks that only their controller sees, modules in network ports, inventory and event
+//! log of the BMC, firmware images, batteries.
 
 use inventory_api::report::AssetReport;
 
@@ -119,7 +119,7 @@ fn batteries(r: &AssetReport) -> TableView {
     )
 }
 
-/// The tables, each only where there is something in it.
+/// The tables that have rows.
 pub fn tables(r: &AssetReport) -> impl Iterator<Item = TableView> {
     let all = [
         disks_behind(r),

@@ -1,4 +1,5 @@
-//! The asset report as tiles, groups of facts and tables. An absent fact is a dash, an empty slot is a row.
+//! The asset report as tiles, groups of facts and tables. In a table, an absent fact is a dash; an empty slot
+//! has its own row.
 
 use inventory_api::UnixMs;
 use inventory_api::report::{AssetReport, MemorySlot, NicFacts, ProcessorFacts, distinct};
@@ -8,43 +9,43 @@ use super::table::{TableView, text, word};
 use super::{devices, further, or_dash};
 use words::text::{ago, counted, disk_size, duration, joined, memory_size, timestamp};
 
-/// Rows of one table: a report may have thousands.
+/// Rows shown per table: a report may have thousands.
 const MAX_ROWS: usize = 256;
 
 /// The hardware tab.
 #[derive(Default)]
 pub struct HardwareView {
-    /// Whether there is a report.
+    /// Whether the machine has reported.
     pub present: bool,
-    /// When and how it was taken.
+    /// When and how fast it was collected, and by which agent version.
     pub taken: String,
     /// The four figures people look for.
     pub tiles: Vec<Tile>,
     /// Anchor and label of each section.
     pub sections: Vec<(&'static str, &'static str)>,
-    /// System, board, chassis, firmware.
+    /// System, board, chassis, firmware, BMC, TPM, boot entries; those that were reported.
     pub system: Vec<Group>,
-    /// CPU sockets, memory slots, disks, NICs.
+    /// CPU sockets, memory slots, disks and NICs, then all other tables that have rows.
     pub tables: Vec<TableView>,
-    /// Collector and what it could not read.
+    /// Collector, and what it could not read.
     pub problems: Vec<(String, String)>,
 }
 
-/// A figure.
+/// One figure at the top of the tab.
 pub struct Tile {
-    /// Section it leads to.
+    /// Section it links to.
     pub anchor: &'static str,
     /// Icon.
     pub icon: &'static str,
-    /// Figure.
+    /// The figure with its unit.
     pub value: String,
     /// What it counts.
     pub label: String,
 }
 
-/// Facts of one thing.
+/// The facts of one thing, such as the board.
 pub struct Group {
-    /// The thing.
+    /// Its heading.
     pub title: &'static str,
     /// Label and value.
     pub facts: Vec<(&'static str, String)>,
@@ -232,12 +233,12 @@ fn nics(r: &AssetReport) -> TableView {
 }
 
 impl HardwareView {
-    /// How a report reads.
+    /// Describes a report; `None`: the machine has not reported.
     pub fn new(report: Option<&AssetReport>, reported_at: Option<UnixMs>, now: UnixMs) -> HardwareView {
         let Some(r) = report else {
             return HardwareView::default();
         };
-        // Reports of older agents have an entry for each path.
+        // Older agents report a disk once per path.
         let r = &distinct(r.clone());
         let cores = r.cpu.as_ref().and_then(|c| c.cores.or(c.threads));
         let (disk_sum, disk_count) = own_disks(r);

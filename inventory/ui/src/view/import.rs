@@ -1,4 +1,4 @@
-//! Taking in a file of orders, hardware profiles or racks: the form, and what came of it.
+//! Import of a file of purchase orders, hardware profiles or racks: the form and the result.
 
 use askama::Template;
 use inventory_api::import::{ImportReport, Imported};
@@ -7,26 +7,26 @@ use inventory_api::text::counted;
 use super::{Shell, capital};
 use files::import::Kind;
 
-/// The page.
+/// The import page.
 #[derive(Template)]
 #[template(path = "import.html")]
 pub struct ImportPage {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// What is chosen.
+    /// The chosen kind of file.
     pub kind: Option<Kind>,
-    /// What stands in the form: after a refusal what was sent, to be put right.
+    /// Text in the form: after a refusal, what was sent, to be corrected.
     pub text: String,
     /// Largest text, bytes.
     pub max: usize,
-    /// What is wrong with the file, row by row.
+    /// Errors in the file, row by row.
     pub faults: Vec<String>,
-    /// What was taken in.
+    /// What was imported; `None`: nothing yet.
     pub done: Option<(Kind, ImportReport)>,
 }
 
 impl ImportPage {
-    /// The choices: what a file holds, a heading, and what that is.
+    /// The choices: kind, heading, description.
     pub fn kinds(&self) -> [(Kind, &'static str, &'static str); 3] {
         [
             (
@@ -48,7 +48,7 @@ impl ImportPage {
     }
 }
 
-/// What becomes of machines.
+/// How many machines were or will be checked again.
 fn rechecks(r: &ImportReport) -> String {
     match (r.rechecked, r.pending) {
         (0, 0) => "No machine that has reported is affected.".to_owned(),
@@ -60,7 +60,7 @@ fn rechecks(r: &ImportReport) -> String {
     }
 }
 
-/// Where to see what was taken in, and the words of that link.
+/// Address and text of a link to what was imported.
 fn seen_at(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Orders => ("/orders", "See the orders"),

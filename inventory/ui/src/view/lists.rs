@@ -1,4 +1,4 @@
-//! Images, profiles, history and packet journeys.
+//! Images and deployment profiles, and the words and colours of history entries and boot events.
 
 use askama::Template;
 use inventory_api::boot::{BootEventKind, TftpEnd};
@@ -10,41 +10,41 @@ use inventory_api::machine::{HistoryEntry, Profile};
 use super::{Shell, state_color};
 use words::text::{counted, disk_size, listed, plan as plan_words, timestamp};
 
-/// The images.
+/// The images page.
 #[derive(Template)]
 #[template(path = "images.html")]
 pub struct ImagesPage<'a> {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// The images.
+    /// Their manifests.
     pub images: &'a [ImageManifest],
 }
 
-/// "BIOS, UEFI".
+/// "BIOS, UEFI": what the image can boot with.
 fn firmware(image: &ImageManifest) -> String {
     let words: Vec<&str> = image.boot.firmware.iter().map(|mode| mode.words()).collect();
     words.join(", ")
 }
 
-/// The profiles.
+/// The deployment profiles page.
 #[derive(Template)]
 #[template(path = "profiles.html")]
 pub struct ProfilesPage {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// The profiles.
+    /// One card each.
     pub profiles: Vec<ProfileCard>,
 }
 
-/// One profile.
+/// One deployment profile.
 pub struct ProfileCard {
     /// Name.
     pub name: String,
     /// Image.
     pub image: String,
-    /// In one line.
+    /// Counts in one line.
     pub summary: String,
-    /// All of it.
+    /// Label and value of every setting.
     pub facts: Vec<(&'static str, String)>,
 }
 
@@ -81,7 +81,7 @@ fn disk_choice(choice: Option<&DiskChoice>) -> String {
 }
 
 impl ProfileCard {
-    /// How a profile reads.
+    /// Describes a profile.
     pub fn new(profile: &Profile) -> ProfileCard {
         let r: &DeployRequest = &profile.request;
         let mut facts = vec![
@@ -149,12 +149,12 @@ impl ProfileCard {
     }
 }
 
-/// State afterwards, and its colour.
+/// The state that an entry led to, and its colour.
 pub fn state_after(entry: &HistoryEntry) -> (String, &'static str) {
     (entry.state.replace('/', ": "), state_color(&entry.reached().0))
 }
 
-/// Colour of what was heard.
+/// Colour of a boot event.
 pub fn event_color(what: &BootEventKind) -> &'static str {
     match what {
         BootEventKind::Dhcp { .. } => "azure",

@@ -1,4 +1,4 @@
-//! One machine: head, tabs, overview.
+//! The page of one machine: head, tabs, overview.
 
 use std::str::FromStr;
 
@@ -26,13 +26,13 @@ use words::timeline::{Stage, timeline, total_ms};
 pub enum Tab {
     /// Stages, verdict, facts.
     Overview,
-    /// The report.
+    /// The asset report.
     Hardware,
-    /// The plan.
+    /// The install plan.
     Plan,
-    /// What the installed system proved.
+    /// What the resident agent verified.
     Verification,
-    /// What happened.
+    /// Past events.
     History,
     /// Packets.
     Network,
@@ -48,7 +48,7 @@ impl Tab {
         (Tab::Network, "network", "Packets"),
     ];
 
-    /// As in the address.
+    /// Its segment in the URL.
     pub fn key(&self) -> &'static str {
         Tab::ALL
             .iter()
@@ -72,61 +72,61 @@ impl FromStr for Tab {
 #[derive(Template)]
 #[template(path = "machine.html")]
 pub struct MachinePage {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// Above the tabs.
+    /// The part above the tabs.
     pub head: Head,
-    /// Which tab.
+    /// The chosen tab.
     pub tab: Tab,
-    /// What the tab shows.
+    /// Its content.
     pub body: Body,
 }
 
-/// What a tab shows.
+/// The content of a tab.
 pub enum Body {
     /// Stages, verdict, facts.
     Overview(Box<Overview>),
-    /// The report.
+    /// The asset report.
     Hardware(HardwareView),
-    /// The plan.
+    /// The install plan; `None`: there is none.
     Plan(Option<PlanView>),
-    /// What the installed system proved.
+    /// What the resident agent verified.
     Verification(VerificationView),
-    /// What happened, the newest last.
+    /// Past events, newest last.
     History(Vec<HistoryEntry>),
-    /// Packets, one entry a NIC.
+    /// Packets, one entry per NIC.
     Network(Vec<Journey>),
 }
 
-/// Above the tabs.
+/// The part above the tabs.
 pub struct Head {
     /// Id.
     pub id: String,
     /// Name.
     pub name: String,
-    /// State in words, with its phase.
+    /// State and phase in words.
     pub state: String,
     /// Colour.
     pub color: &'static str,
-    /// Icon of the sentence.
+    /// Icon beside the sentence.
     pub icon: &'static str,
-    /// Something is going on.
+    /// Whether the state is transient: something is in progress.
     pub busy: bool,
-    /// Why it waits and what comes next.
+    /// What it waits for and what comes next.
     pub sentence: String,
-    /// Reason code.
+    /// Reason code, when failed or quarantined.
     pub reason: Option<String>,
-    /// Others claim its identity, or it claims theirs, and nobody has decided.
+    /// Whether it is in an open identity conflict.
     pub conflict: bool,
-    /// The machine that this enrolment was found to be.
+    /// The machine that this enrolment turned out to be.
     pub folded_into: Option<String>,
-    /// When it gives up.
+    /// When a transient state times out.
     pub deadline: Option<UnixMs>,
-    /// Buttons.
+    /// Buttons of the verbs.
     pub actions: Vec<Action>,
-    /// How many things the report could not read.
+    /// Number of things the agent could not read for its report.
     pub problems: usize,
-    /// How many items of the verification are not as asked.
+    /// Number of failed items of the verification.
     pub failed: usize,
 }
 
@@ -167,7 +167,7 @@ impl Head {
         }
     }
 
-    /// How many faults a tab shows, and the colour of that.
+    /// Number of faults on a tab and their colour; `None`: no faults.
     pub fn badge(&self, tab: Tab) -> Option<(usize, &'static str)> {
         let badge = match tab {
             Tab::Hardware => (self.problems, "yellow"),
@@ -178,33 +178,33 @@ impl Head {
     }
 }
 
-/// The first tab.
+/// The overview tab.
 pub struct Overview {
-    /// What the stages are about.
+    /// Heading of the stages.
     pub heading: &'static str,
-    /// From the first packet to the end, or until now.
+    /// Time from the first stage to the last, or until now while one runs.
     pub total: Option<String>,
-    /// Of the installation, while it runs.
+    /// Progress of the installation, while it runs.
     pub percent: Option<u8>,
     /// The stages.
     pub stages: Vec<Stage>,
-    /// The verdict.
+    /// The verdict; `None`: nothing was checked.
     pub verdict: Option<VerdictView>,
     /// Label and value.
     pub facts: Vec<(&'static str, String)>,
-    /// When its agent was heard.
+    /// When its agent was last heard.
     pub last_seen: Option<Moment>,
-    /// The plan in short.
+    /// Summary of the plan.
     pub plan: Vec<(&'static str, String)>,
-    /// What was expected and where it belongs: label, value and where it leads, or empty.
+    /// Rack place, purchase order, cables and hardware profile: label, value, link (empty: none).
     pub expected: Vec<(&'static str, String, String)>,
-    /// What was asked of its agent.
+    /// The newest tasks of its agent.
     pub tasks: Vec<TaskRow>,
-    /// Notes.
+    /// The newest notes.
     pub notes: Vec<Note>,
 }
 
-/// Cables that are shown of one machine.
+/// Cables shown per machine.
 const MAX_PORTS: usize = 16;
 
 fn expected(d: &MachineDetail) -> Vec<(&'static str, String, String)> {
@@ -247,7 +247,7 @@ fn expected(d: &MachineDetail) -> Vec<(&'static str, String, String)> {
 }
 
 impl Overview {
-    /// The overview of this machine. `boots`: what was heard from all its NICs.
+    /// The overview of this machine. `boots`: the boot events of all its NICs.
     pub fn new(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent], now: UnixMs) -> Overview {
         let m = &d.machine;
         let stages = timeline(d, history, boots, now);
@@ -288,25 +288,25 @@ impl Overview {
     }
 }
 
-/// Findings that are shown of one machine.
+/// Findings shown per machine.
 const MAX_FINDINGS: usize = 200;
 
-/// The verdict.
+/// Verdict and findings of a check.
 pub struct VerdictView {
     /// Colour.
     pub color: &'static str,
     /// Icon.
     pub icon: &'static str,
-    /// In a word.
+    /// In a few words.
     pub title: &'static str,
     /// In a sentence.
     pub text: &'static str,
-    /// What is different.
+    /// The differences; bounded.
     pub findings: Vec<Finding>,
 }
 
 impl VerdictView {
-    /// How a check reads.
+    /// Describes a check.
     pub fn new(check: &CheckResult) -> VerdictView {
         let (color, icon, title, text) = match check.verdict {
             Verdict::Pass => (
@@ -337,7 +337,7 @@ impl VerdictView {
         }
     }
 
-    /// Colour of a difference.
+    /// Colour of a finding.
     pub fn color_of(&self, finding: &Finding) -> &'static str {
         match finding.severity {
             Severity::Error => "red",
@@ -347,19 +347,19 @@ impl VerdictView {
     }
 }
 
-/// What the installed system proved.
+/// What the resident agent verified on the installed system.
 #[derive(Default)]
 pub struct VerificationView {
-    /// In a sentence.
+    /// Heading: how many things passed or failed.
     pub title: String,
-    /// The plan.
+    /// Id of the plan that was verified.
     pub plan: String,
-    /// One entry a thing that was looked at; what is wrong first.
+    /// Everything that was verified, failed items first.
     pub items: Vec<inventory_api::agent::VerifiedItem>,
 }
 
 impl VerificationView {
-    /// How a verification reads.
+    /// Describes a verification; `None`: there is none.
     pub fn new(verification: Option<&Verification>) -> VerificationView {
         let Some(v) = verification else {
             return VerificationView::default();

@@ -12,54 +12,54 @@ use super::{Shell, capital, or_dash, shown_color, state_color};
 /// Characters of a search text.
 const MAX_SEARCH: usize = 100;
 
-/// The page.
+/// The machine list page.
 #[derive(Template)]
 #[template(path = "machines.html")]
 pub struct MachinesPage {
-    /// Menu and title.
+    /// Page frame.
     pub shell: Shell,
-    /// State that is filtered for.
+    /// The chosen filter: a state or "conflict"; `None`: all machines.
     pub state: Option<String>,
-    /// Words that are searched for.
+    /// Search text.
     pub query: String,
     /// Number of machines, shown or not.
     pub total: u64,
-    /// One entry for each state that occurs.
+    /// "All", each state that occurs or is chosen, and identity conflicts.
     pub filters: Vec<Filter>,
     /// The machines on this page.
     pub rows: Vec<MachineSummary>,
     /// Token of this page; `None` on the first.
     pub token: Option<String>,
-    /// Address of the page before.
+    /// Address of the previous page.
     pub previous: Option<String>,
     /// Address of the next page.
     pub next: Option<String>,
-    /// What keeps every machine from booting.
+    /// What is missing for machines to boot, one sentence each.
     pub missing: Vec<String>,
 }
 
-/// A link that filters.
+/// A link to a filtered list.
 pub struct Filter {
     /// Address of the filtered list.
     pub href: String,
     /// Text of the link.
     pub label: String,
-    /// Dot colour, empty for none.
+    /// Colour of its dot; empty: no dot.
     pub color: &'static str,
     /// Machines that match.
     pub count: u64,
-    /// Whether this filter is in force.
+    /// Whether this filter is the chosen one.
     pub active: bool,
 }
 
-/// Percent and step of an installation that runs.
+/// Percent and step of a running installation.
 pub fn progress(m: &MachineSummary) -> Option<(u8, &str)> {
     let step = m.status.step.as_ref()?;
     let installs = m.status.phase == Some(Phase::Installing);
     installs.then(|| (step.percent.min(100), step_title(&step.name)))
 }
 
-/// The order of the filters: what needs attention first.
+/// Order of the filters: what needs attention comes first.
 const STATES: [MachineState; 9] = [
     MachineState::Failed,
     MachineState::Quarantined,
@@ -72,10 +72,10 @@ const STATES: [MachineState; 9] = [
     MachineState::Retired,
 ];
 
-/// Not a state: machines of any state about whose identity nobody has decided yet.
+/// Not a state: machines of any state with an open identity conflict.
 const CONFLICT: &str = "conflict";
 
-/// The filter for what the address of the page says; a state that does not exist is ignored.
+/// The filter for a page's query string. An unknown state is ignored, a long search text is truncated.
 pub fn filter(state: Option<&str>, query: &str) -> MachineFilter {
     MachineFilter {
         state: state.filter(|s| STATES.contains(&(*s).into())).map(str::to_owned),
@@ -86,7 +86,7 @@ pub fn filter(state: Option<&str>, query: &str) -> MachineFilter {
 }
 
 impl MachinesPage {
-    /// The page with these machines, which `filter` and the page token `token` have found.
+    /// The page with these machines, found with `filter` and the page token `token`.
     pub fn new(
         shell: Shell,
         found: MachineList,

@@ -1,4 +1,4 @@
-//! View models: wire types in, what a template shows out. Pure, the time is an argument; escaping is askama's.
+//! View models: made from wire types, rendered by templates. Pure: the time is an argument. Askama escapes.
 
 pub mod act;
 pub mod conflict;
@@ -26,20 +26,20 @@ use inventory_api::{Problem, UnixMs};
 
 pub use words::text::segment;
 
-/// What every page has around its content.
+/// The frame of every page: title, menu, user, clock.
 pub struct Shell {
-    /// Title of the browser's window.
+    /// Title of the browser window.
     pub title: String,
-    /// Which entry of the menu is the current one.
+    /// Label of the current menu entry; empty: none.
     pub section: &'static str,
-    /// Who is signed in; nobody on the sign-in page.
+    /// The signed-in user; `None` on the sign-in page.
     pub actor: Option<String>,
-    /// The server's clock: the browser's may be off.
+    /// The server's clock: the browser's may be wrong.
     pub now: UnixMs,
 }
 
 impl Shell {
-    /// Address, icon and label of the menu's entries.
+    /// Address, icon and label of the menu entries.
     pub fn menu(&self) -> [(&'static str, &'static str, &'static str); 6] {
         [
             ("/machines", "server-2", "Machines"),
@@ -52,7 +52,7 @@ impl Shell {
     }
 }
 
-/// Colour of a state, as Tabler names colours.
+/// Colour of a state, by its Tabler name.
 pub fn state_color(state: &MachineState) -> &'static str {
     match state {
         MachineState::New => "azure",
@@ -65,7 +65,7 @@ pub fn state_color(state: &MachineState) -> &'static str {
     }
 }
 
-/// Colour of a machine's state: one that waits with the wrong hardware is not fine.
+/// Colour of a machine's state. A machine that is ready with the wrong hardware is red.
 pub fn shown_color(m: &MachineSummary) -> &'static str {
     match (&m.status.state, m.verdict) {
         (MachineState::Ready, Some(Verdict::Fail)) => "red",
@@ -73,7 +73,7 @@ pub fn shown_color(m: &MachineSummary) -> &'static str {
     }
 }
 
-/// Icon beside the sentence of a state.
+/// Icon beside the sentence that describes a state.
 pub fn state_icon(state: &MachineState) -> &'static str {
     match state {
         MachineState::Deployed | MachineState::Ready => "circle-check",
@@ -96,7 +96,7 @@ pub fn capital(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Absent facts read as an en dash.
+/// The value as text; an en dash if it is absent.
 pub fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "–".to_owned(), |v| v.to_string())
 }
@@ -105,19 +105,19 @@ pub fn or_dash(value: Option<impl ToString>) -> String {
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 pub struct SignInPage {
-    /// Around it: nobody is signed in.
+    /// Page frame; nobody is signed in.
     pub shell: Shell,
-    /// Where to go afterwards: a path of ours.
+    /// Where to go afterwards: a path on this server.
     pub next: String,
-    /// Why it did not work.
+    /// Why the last attempt was refused.
     pub error: Option<&'static str>,
 }
 
-/// A problem.
+/// A problem as a page.
 #[derive(Template)]
 #[template(path = "error.html")]
 pub struct ErrorPage {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
     /// HTTP status code.
     pub status: u16,

@@ -1,4 +1,4 @@
-//! The provisioning networks as they stand, and which loaders work on which NICs.
+//! The status of the provisioning networks, and which loaders work on which NICs.
 
 use askama::Template;
 use inventory_api::UnixMs;
@@ -12,50 +12,50 @@ use words::text::Moment;
 use words::text::boot::gives;
 use words::text::{boot, duration};
 
-/// Events of a network that are shown, the newest.
+/// Events shown per network, the newest ones.
 const EVENTS: usize = 20;
-/// Models of NICs that are shown.
+/// NIC models shown.
 const MODELS: usize = 100;
 
-/// The networks.
+/// The networks page.
 #[derive(Template)]
 #[template(path = "networks.html")]
 pub struct NetworksPage<'a> {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// The networks.
+    /// One card each.
     pub networks: Vec<NetworkCard<'a>>,
     /// Loaders by NIC model.
     pub models: &'a [LoaderModel],
-    /// Models that are not shown.
+    /// Number of models not shown.
     pub more: usize,
-    /// The time.
+    /// The server's clock.
     pub now: UnixMs,
 }
 
 /// One network.
 pub struct NetworkCard<'a> {
-    /// As it stands.
+    /// Its status.
     pub status: &'a NetworkStatus,
-    /// Its name as a segment of an address.
+    /// Its name, percent-encoded as a URL path segment.
     pub key: String,
-    /// What it does by IPv4.
+    /// What Slipway does there over IPv4.
     pub v4: Standing,
-    /// What it does by IPv6, where that is configured.
+    /// What Slipway does there over IPv6; `None`: not configured.
     pub v6: Option<Standing>,
-    /// Other DHCP servers, by IPv4 and IPv6.
+    /// Foreign DHCP servers, those for IPv4 first.
     pub servers: Vec<&'a OtherServer>,
-    /// What was not answered, the most frequent first.
+    /// Unanswered messages by reason, the most frequent first.
     pub silences: Vec<&'a SilenceCount>,
 }
 
-/// What a network does now.
+/// What Slipway does in a network now.
 pub struct Standing {
-    /// In a word.
+    /// In a few words.
     pub state: &'static str,
-    /// Colour of that.
+    /// Its colour.
     pub color: &'static str,
-    /// What that means.
+    /// What it means and, where something is to be done, what.
     pub sentence: &'static str,
     /// Label and value.
     pub facts: Vec<(&'static str, String)>,
@@ -95,13 +95,13 @@ impl<'a> NetworkCard<'a> {
         }
     }
 
-    /// What happened, the newest first.
+    /// Events, newest first; bounded.
     pub fn events(&self) -> impl Iterator<Item = &NetworkEvent> {
         self.status.events.iter().rev().take(EVENTS)
     }
 }
 
-/// Why messages were not answered, with who sent the last; empty for a code that there are no words for.
+/// Why messages were not answered, and who sent the last one. There are no words for an unknown reason code.
 fn silence_words(silence: &SilenceCount) -> String {
     let words = boot::silence(&silence.reason);
     let Some(last) = silence.senders.first() else {
@@ -176,7 +176,7 @@ fn not_usual(quarantined: u64, watched: bool) -> impl Iterator<Item = (&'static 
     quarantined.into_iter().chain(deaf)
 }
 
-/// What a network does now: word, colour, sentence.
+/// Word, colour and sentence of a state.
 fn state(state: NetworkState) -> (&'static str, &'static str, &'static str) {
     match state {
         NetworkState::Observing => (

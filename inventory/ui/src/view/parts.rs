@@ -1,4 +1,4 @@
-//! The life of a part.
+//! The history of a part.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use super::Shell;
 use words::text::Moment;
 use words::text::joined;
 
-/// Events that are shown of one part.
+/// Events shown per part.
 const MAX_EVENTS: usize = 300;
 
 /// The parts that share a serial number.
 #[derive(Template)]
 #[template(path = "part.html")]
 pub struct PartPage<'a> {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// The serial number that was asked for.
+    /// The requested serial number.
     pub serial: &'a str,
-    /// The parts.
+    /// One entry per part.
     pub parts: &'a [PartLife],
-    /// Names of the machines that they were in.
+    /// Names of the machines they were in.
     pub names: &'a Names,
 }
 
-/// Names of machines, where they told one.
+/// Names of machines; one without a name is shown by its id.
 pub type Names = BTreeMap<MachineId, String>;
 
 fn name(id: &MachineId, names: &Names) -> String {
     names.get(id).cloned().unwrap_or_else(|| id.to_string())
 }
 
-/// The kind of a part for people.
+/// The kind of a part in words.
 pub fn kind_words(kind: PartKind) -> &'static str {
     match kind {
         PartKind::Chassis => "Chassis",
@@ -49,12 +49,11 @@ pub fn kind_words(kind: PartKind) -> &'static str {
     }
 }
 
-/// Maker and model.
 fn model(p: &PartLife) -> String {
     joined([&p.manufacturer, &p.model]).unwrap_or_default()
 }
 
-/// What happened to a part: colour, in a word, in a sentence.
+/// An event of a part: colour, word, sentence.
 fn told(e: &PartEvent, names: &Names) -> (&'static str, &'static str, String) {
     let place = &e.place;
     match e.what {

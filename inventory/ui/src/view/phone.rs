@@ -1,4 +1,4 @@
-//! The page for the person at the rack: one machine, big type, what to fix.
+//! The page for the person at the rack: one machine, large type, what to fix.
 
 use askama::Template;
 use inventory_api::UnixMs;
@@ -12,28 +12,28 @@ use files::import::place_name;
 use words::tasks::{TaskRow, tasks};
 use words::text::Moment;
 
-/// Findings that fit a phone.
+/// Findings shown on a phone.
 const MAX_FINDINGS: usize = 30;
 
-/// Type or scan.
+/// The page on which a person types or scans a name.
 #[derive(Template)]
 #[template(path = "phone_ask.html")]
 pub struct PhoneAskPage {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
-    /// What was asked for and not found.
+    /// What was typed or scanned and not found.
     pub query: String,
-    /// What is known of that, in a sentence.
+    /// What is known about it, in a sentence.
     pub message: String,
-    /// A link that helps, and its words.
+    /// Address and text of a link that helps.
     pub link: Option<(String, String)>,
 }
 
-/// One machine.
+/// The page of one machine.
 #[derive(Template)]
 #[template(path = "phone.html")]
 pub struct PhonePage {
-    /// Around it.
+    /// Page frame.
     pub shell: Shell,
     /// Id.
     pub id: String,
@@ -41,27 +41,27 @@ pub struct PhonePage {
     pub name: String,
     /// Maker and model.
     pub model: String,
-    /// "R1 A07 unit 12", and the rack's page.
+    /// "R1 A07 unit 12", and the address of the rack's page.
     pub place: Option<(String, String)>,
-    /// PASS, WARN, FAIL, or what there is instead.
+    /// PASS, WARN, FAIL, NOT CHECKED or NO REPORT.
     pub word: &'static str,
     /// Colour.
     pub color: &'static str,
     /// Icon.
     pub icon: &'static str,
-    /// In a sentence.
+    /// What that word means.
     pub text: String,
-    /// What to fix.
+    /// Verdict and what to fix; `None`: nothing was checked.
     pub verdict: Option<VerdictView>,
-    /// Findings not shown.
+    /// Number of findings not shown.
     pub more: usize,
     /// State in a sentence.
     pub state: String,
-    /// When it reported.
+    /// When it last reported.
     pub reported: Option<Moment>,
-    /// What was asked of its agent.
+    /// The newest tasks of its agent.
     pub tasks: Vec<TaskRow>,
-    /// Notes.
+    /// The newest notes.
     pub notes: Vec<Note>,
 }
 

@@ -6,29 +6,29 @@ use inventory_api::plan::{DiskTarget, InstallPlan, Partition, Step};
 use words::text::plan as plan_words;
 use words::text::{disk_size, tame};
 
-/// A plan.
+/// An install plan.
 pub struct PlanView {
-    /// As it was made. Its password hashes are not for the page.
+    /// The plan itself. Templates must not show its password hashes.
     pub plan: InstallPlan,
     /// The disk in words.
     pub disk: String,
-    /// The disk by its identity: what a person confirmed is compared with what is planned then.
+    /// Identity of the disk: lets the server check that the confirmed disk is still the planned one.
     pub disk_key: String,
-    /// Cron jobs and scripts with their text.
+    /// Cron jobs and scripts with their content.
     pub files: Vec<FileView>,
 }
 
-/// A text that the machine gets.
+/// A cron job or script that is put on the machine.
 pub struct FileView {
     /// Name.
     pub title: String,
-    /// When it runs.
+    /// Where it is put, or when it runs.
     pub note: String,
-    /// The text.
+    /// Its content.
     pub content: String,
 }
 
-/// What names a disk for good: serial, WWN and size.
+/// Stable identity of a disk: serial number, WWN and size.
 pub fn disk_key(disk: &DiskTarget) -> String {
     format!(
         "{}|{}|{}",
@@ -38,7 +38,7 @@ pub fn disk_key(disk: &DiskTarget) -> String {
     )
 }
 
-/// "ssh-ed25519 …k3Jq alice@laptop": enough to know one's own key.
+/// "ssh-ed25519 …k3Jq alice@laptop": enough to recognise one's own key.
 pub fn short_key(key: &str) -> String {
     let mut words = key.split_whitespace();
     let kind = words.next().unwrap_or_default();
@@ -56,7 +56,7 @@ pub fn short_key(key: &str) -> String {
 }
 
 impl PlanView {
-    /// How a plan reads.
+    /// Describes a plan.
     pub fn new(plan: &InstallPlan) -> PlanView {
         let mut files = Vec::new();
         for step in &plan.steps {
@@ -90,7 +90,7 @@ impl PlanView {
         }
     }
 
-    /// "1.5 GB".
+    /// Size of a partition: "1.5 GB".
     pub fn size(&self, partition: &Partition) -> String {
         disk_size(plan_words::partition_bytes(partition, self.plan.disk.block_bytes))
     }

@@ -1,26 +1,26 @@
-//! Tables of the hardware tab: what each column is called and how a cell of it reads.
+//! Tables of the hardware tab: the heading of each column and the text of its cells.
 
 use super::or_dash;
 
 /// A table.
 pub struct TableView {
-    /// Section.
+    /// Id of its section, for links.
     pub anchor: &'static str,
     /// Heading.
     pub title: &'static str,
-    /// A sum.
+    /// Remark beside the heading; by default the number of rows.
     pub note: String,
     /// Column headings.
     pub columns: Vec<&'static str>,
     /// Rows.
     pub rows: Vec<TableRow>,
-    /// What stands there without rows.
+    /// Text shown if there are no rows.
     pub empty: &'static str,
 }
 
-/// A row; dim for what is not there.
+/// A row of texts.
 pub struct TableRow {
-    /// Not populated.
+    /// Whether it is shown dim, such as an empty slot or a port without link.
     pub dim: bool,
     cells: Vec<String>,
 }
@@ -32,11 +32,11 @@ impl TableRow {
     }
 }
 
-/// A heading, and how the cell below it reads.
+/// A heading, and the function that makes its cells.
 type Column<T> = (&'static str, fn(&T) -> String);
 
 impl TableView {
-    /// A row for each of these things.
+    /// One row per thing.
     pub(super) fn new<T>(
         anchor: &'static str,
         title: &'static str,
@@ -58,7 +58,7 @@ impl TableView {
         }
     }
 
-    /// Which of the rows are dim.
+    /// Sets which rows are dim.
     pub(super) fn dim(mut self, dim: impl Iterator<Item = bool>) -> TableView {
         for (row, dim) in self.rows.iter_mut().zip(dim) {
             row.dim = dim;
@@ -67,12 +67,12 @@ impl TableView {
     }
 }
 
-/// A text, or a dash.
+/// The text; a dash if absent.
 pub(super) fn text(value: &Option<String>) -> String {
     or_dash(value.as_ref())
 }
 
-/// One word or the other, or a dash.
+/// `yes` or `no`; a dash if absent.
 pub(super) fn word(value: Option<bool>, yes: &str, no: &str) -> String {
     or_dash(value.map(|value| if value { yes } else { no }))
 }

@@ -156,7 +156,7 @@ fn a_timeline_of_nothing_is_no_reason_to_panic() {
     assert_eq!(total_ms(&stages, NOW), None);
 }
 
-/// What a hostile machine could say of itself in every text it has.
+/// What a hostile machine could report in any free text.
 const EVIL: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}</textarea>'";
 
 #[test]
@@ -223,7 +223,7 @@ fn the_addresses_of_a_packet_journey_do_not_wrap() {
     assert!(cells.iter().all(|cell| cell.contains("text-nowrap")), "{cells:?}");
 }
 
-/// Puts [`EVIL`] into every text that is free.
+/// Puts [`EVIL`] into every free text.
 fn poison(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
     const KEPT: [&str; 23] = [
@@ -290,7 +290,6 @@ fn no_page_has_inline_script_or_style() {
             "http://",
             "//cdn",
         ] {
-            // Addresses of boot files are text.
             assert!(!page.contains(wrong), "{wrong} in {page}");
         }
     }
@@ -435,7 +434,7 @@ fn every_class_of_the_templates_is_in_a_style_sheet() {
             .filter_map(|v| ActPage::new(shell(), &d, *v))
             .map(|p| p.render().unwrap()),
     );
-    // Hooks for the eye of the reader only.
+    // Classes without a rule of their own: they only help a person read the HTML.
     let bare = ["page", "sl-plan-head", "sl-machines", "sl-finding"];
     for page in pages {
         for classes in page

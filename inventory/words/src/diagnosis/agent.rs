@@ -1,11 +1,11 @@
-//! A machine whose mini-os or agent was heard, or should have been.
+//! A machine whose mini-os or agent was heard or is overdue.
 
 use inventory_api::boot::{BootEvent, BootEventKind, ConnectionEnd};
 
 use super::attempt::Attempt;
 use super::{Facts, QUIET, Stage};
 
-/// What the agent tells, when it was the last that was heard.
+/// The result if the agent was heard last; `None`: it was not.
 pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> Option<(Stage, String)> {
     let last = attempt.last;
     let ago = facts.ago(last);
@@ -37,10 +37,10 @@ pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> Option<(Stage, Str
         }
         heard = Some(last.at);
     }
-    // A connection that broke off is news even when the agent was heard before.
+    // A broken connection is news even if the agent was heard before.
     let broken = matches!(last.what, BootEventKind::Connection { .. });
     let seen = facts.machine.and_then(|machine| machine.last_seen);
-    // Heard with the last event: the two clocks are one, and are read one after the other.
+    // An equal time counts: both are from the same clock, read one after the other.
     let seen = seen.filter(|seen| *seen >= last.at && !broken).or(heard)?;
     let ago = facts.now.since(seen) / 1000;
     Some((
@@ -49,7 +49,7 @@ pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> Option<(Stage, Str
     ))
 }
 
-/// Kernel and archives are there, and nothing of the agent. `what`: what was heard last.
+/// Kernel and archives were loaded, but the agent was not heard. `what`: what was heard last.
 pub(super) fn not_heard(facts: &Facts<'_>, attempt: &Attempt<'_>, what: &str) -> String {
     let (last, server, api) = (attempt.last, facts.server(attempt.last), facts.ports.api);
     let ago = facts.ago(last);
@@ -68,7 +68,7 @@ pub(super) fn not_heard(facts: &Facts<'_>, attempt: &Attempt<'_>, what: &str) ->
     )
 }
 
-/// A connection that asked for nothing.
+/// A connection that ended without a request.
 pub(super) fn connection(facts: &Facts<'_>, event: &BootEvent, port: u16, end: ConnectionEnd) -> String {
     let (server, ago) = (facts.server(event), facts.ago(event));
     let from = event.ip.map_or("its address".to_owned(), |ip| ip.to_string());

@@ -7,7 +7,8 @@ use netboot_protocol::{Loader, UNIFIED, Unanswered};
 use super::Stage;
 use super::dhcp::{Asked, asked};
 
-/// Splits a journey into attempts, oldest first. A new one begins when firmware asks for an address again after it had one.
+/// Splits a journey into attempts, oldest first. A new one begins when firmware looks for a server again
+/// after something else has happened.
 pub(super) fn split(events: &[BootEvent]) -> Vec<&[BootEvent]> {
     let mut attempts = Vec::new();
     let mut begin = 0;
@@ -26,33 +27,33 @@ fn is_first_question(event: &BootEvent) -> bool {
     asked(event).is_some_and(|asked| asked.message.looks_for_server())
 }
 
-/// Whether a DHCP message is firmware's: neither a loader's, the mini-os's nor a stranger's.
+/// Whether a DHCP message is from firmware, not from a loader, the mini-os or a client that does not netboot.
 fn is_firmware(event: &BootEvent) -> bool {
     asked(event).is_some_and(|asked| {
         asked.facts.who.is_none() && !matches!(asked.client, "ipxe" | "slipway" | "other" | "system")
     })
 }
 
-/// What there is of one attempt.
+/// The events of one attempt.
 pub(super) struct Attempt<'a> {
     pub(super) events: &'a [BootEvent],
-    /// The last event that tells how far it came.
+    /// The last event that shows how far the machine got; if none does, the last of all.
     pub(super) last: &'a BootEvent,
 }
 
 impl<'a> Attempt<'a> {
-    /// `events` is not empty.
+    /// `events` must not be empty.
     pub(super) fn new(events: &'a [BootEvent]) -> Attempt<'a> {
         let loaded = |before: usize| events[..before].iter().any(is_fetched);
         let tells = |(i, event): &(usize, &BootEvent)| match &event.what {
-            // Only the length was asked for, or the request was made anew.
+            // A request for the length only, or one that was repeated, shows nothing.
             BootEventKind::Http {
                 head: true, status, ..
             } => *status >= 400,
             BootEventKind::Tftp { end, bytes, .. } => match end {
                 TftpEnd::SizeAsked => false,
                 TftpEnd::Superseded => *bytes > 0,
-                // A loader that runs looks for more than there is: modules, scripts, lists of revocations.
+                // A running loader probes for optional files: modules, scripts, revocation lists.
                 TftpEnd::NotFound => !loaded(*i),
                 TftpEnd::Complete
                 | TftpEnd::Refused
@@ -83,29 +84,29 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Whether every message of it was answered, so that there is nothing to say of it yet.
+    /// Whether it has only DHCP messages, all of them answered, so that there is nothing to report yet.
     pub(super) fn has_only_begun(&self) -> bool {
         let given = |asked: Asked<'_>| asked.answer.gives();
         self.events.iter().all(|event| asked(event).is_some_and(given))
     }
 
-    /// The furthest that it came.
+    /// The furthest stage it reached.
     pub(super) fn reach(&self) -> Stage {
         let stages = self.events.iter().map(stage);
         stages.max().unwrap_or(Stage::Unheard)
     }
 
-    /// The last event for which this gives something, and that.
+    /// Result of `of` for the last event for which it is not `None`.
     pub(super) fn find<T>(&self, of: impl Fn(&'a BootEvent) -> Option<T>) -> Option<T> {
         self.events.iter().rev().find_map(of)
     }
 
-    /// The boot file that it was told last.
+    /// The boot file that it was last told to load.
     pub(super) fn told(&self) -> Option<&'a str> {
         self.find(|event| asked(event)?.boot_file)
     }
 
-    /// Its address, as it was last known.
+    /// Its last known address; an IPv4 address that was only offered does not count.
     pub(super) fn address(&self) -> Option<std::net::IpAddr> {
         self.find(|event| match asked(event) {
             Some(asked) if asked.is_silent(Unanswered::AddressServer) => asked.facts.wants,
@@ -131,7 +132,7 @@ fn is_fetched(event: &BootEvent) -> bool {
     }
 }
 
-/// Whether Slipway itself tells machines to fetch this.
+/// Whether Slipway itself tells machines to fetch this file.
 fn is_ours(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     matches!(
@@ -140,7 +141,7 @@ fn is_ours(path: &str) -> bool {
     ) || name == UNIFIED
 }
 
-/// How far a machine is that did this.
+/// How far a machine has got if it did this.
 fn stage(event: &BootEvent) -> Stage {
     match &event.what {
         BootEventKind::Dhcp { .. } => match asked(event) {

@@ -1,4 +1,4 @@
-//! A machine whose last word was DHCP.
+//! A machine whose last event was a DHCP message.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use netboot_protocol::{Unanswered, unsupported_client};
 use super::attempt::Attempt;
 use super::{Facts, QUIET, Stage, address_servers, agent, boot_servers, silence};
 
-/// So long a message that came too often is the news, in milliseconds.
+/// How long a rate-limited message remains the main news, in milliseconds.
 const RATE_MS: u64 = 10_000;
 
 /// A DHCP message and its answer.
@@ -24,18 +24,18 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Whether it was not answered for this reason.
+    /// Whether this is the reason why it was not answered.
     pub(super) fn is_silent(&self, why: Unanswered) -> bool {
         matches!(self.answer, DhcpAnswer::Silent(code) if code == why.code())
     }
 
-    /// In proxy mode, a REQUEST tells the address that the other server gave.
+    /// Whether another server gave the address: in proxy mode, a REQUEST shows that.
     pub(super) fn is_addressed_elsewhere(&self) -> bool {
         *self.message == DhcpMessage::Request && self.is_silent(Unanswered::AddressServer)
     }
 }
 
-/// An event as a DHCP message.
+/// The DHCP message of an event; `None`: it is another kind of event.
 pub(super) fn asked(event: &BootEvent) -> Option<Asked<'_>> {
     match &event.what {
         BootEventKind::Dhcp {
@@ -56,17 +56,17 @@ pub(super) fn asked(event: &BootEvent) -> Option<Asked<'_>> {
     }
 }
 
-/// "the address 10.77.0.5", where it is known.
+/// "the address 10.77.0.5", or "an address" if it is unknown.
 fn the_address(ip: Option<IpAddr>) -> String {
     ip.map_or("an address".to_owned(), |ip| format!("the address {ip}"))
 }
 
-/// What the last DHCP message of an attempt tells.
+/// What the last DHCP message of an attempt shows.
 pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> (Stage, String) {
     let Some(asked) = asked(attempt.last) else {
         return (attempt.reach(), String::new());
     };
-    // The answers to what came before may follow later.
+    // Answers to earlier messages may follow the limited one.
     let limited = attempt.find(|event| {
         let recent = attempt.last.at.since(event.at) < RATE_MS;
         self::asked(event).filter(|asked| recent && asked.is_silent(Unanswered::TooMany))
@@ -120,7 +120,7 @@ fn answered(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> Stri
     }
 }
 
-/// DHCPv6 answers with a status instead of an address (RFC 8415, 21.13).
+/// A DHCPv6 answer with a status code instead of an address (RFC 8415, 21.13).
 fn by_status(facts: &Facts<'_>, asked: &Asked<'_>, status: &str) -> String {
     let name = facts.network_name(asked.event);
     let v6 = facts.network(asked.event).and_then(|network| network.v6.as_ref());
@@ -149,7 +149,7 @@ fn by_status(facts: &Facts<'_>, asked: &Asked<'_>, status: &str) -> String {
     )
 }
 
-/// Firmware that there is no loader for.
+/// Firmware for which there is no loader; `None`: there is one.
 fn unsupported(asked: &Asked<'_>) -> Option<String> {
     let firmware = unsupported_client(asked.client)?;
     let number = asked.facts.architecture;
@@ -162,7 +162,7 @@ fn unsupported(asked: &Asked<'_>) -> Option<String> {
     ))
 }
 
-/// Offers at the end of the attempt without anything else between them.
+/// Number of consecutive offers at the end of the attempt.
 fn offers(attempt: &Attempt<'_>) -> usize {
     let is_offer = |event: &&BootEvent| {
         asked(event).is_some_and(|asked| asked.message.looks_for_server() && asked.answer.offers())
@@ -221,7 +221,7 @@ fn why_not_taken(network: Option<&NetworkStatus>, server: &str, asked: &Asked<'_
     }
 }
 
-/// It has an address, and was told what to load, or nothing.
+/// It has an address and perhaps a boot file to load.
 fn addressed(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> String {
     let (event, server) = (asked.event, facts.server(asked.event));
     let ago = facts.ago(event);
@@ -232,7 +232,7 @@ fn addressed(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> Str
     not_fetched(facts, attempt, asked, &format!("{has} from {server}"), file, ago)
 }
 
-/// Beside another server: it has that one's address, and our boot data.
+/// Proxy mode: the address is from another server, the boot data from Slipway.
 fn addressed_elsewhere(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> String {
     let address = the_address(asked.facts.wants);
     let from = asked
@@ -319,7 +319,7 @@ fn observed(facts: &Facts<'_>, asked: &Asked<'_>, would: &str) -> String {
     )
 }
 
-/// Who asks and does not boot.
+/// A client that asks for addresses and does not netboot.
 fn stranger(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>, who: &str) -> (Stage, String) {
     let ago = facts.ago(asked.event);
     let local_disk = BootEventKind::Script {

@@ -1,4 +1,4 @@
-//! A machine whose last word was a request for a file, or that loads one.
+//! A machine whose last event was a request for a file, or that is loading one.
 
 use inventory_api::boot::{BootEventKind, RunningTransfer, TftpEnd};
 use netboot_protocol::{Loader, UNIFIED};
@@ -7,7 +7,7 @@ use super::attempt::Attempt;
 use super::{Facts, QUIET, STOPPED, agent, boot_servers, dhcp, silence};
 use netboot_protocol::GRUB;
 
-/// A transfer under way.
+/// A running transfer.
 pub(super) fn running(facts: &Facts<'_>, attempt: &Attempt<'_>, one: &RunningTransfer) -> String {
     let seconds = |at| facts.now.since(at) / 1000;
     let loading = format!(
@@ -180,7 +180,7 @@ pub(super) fn http(facts: &Facts<'_>, attempt: &Attempt<'_>) -> String {
     }
 }
 
-/// After a whole file.
+/// A file was loaded completely: what comes next.
 fn fetched(facts: &Facts<'_>, attempt: &Attempt<'_>, path: &str, bytes: u64, by: &str, ago: u64) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
     let server = facts.server(attempt.last);
@@ -204,7 +204,7 @@ fn fetched(facts: &Facts<'_>, attempt: &Attempt<'_>, path: &str, bytes: u64, by:
             "{loaded}, the signed mini-os; it asks for boot.args next. If it does not, its firmware does not trust the key it is signed \
              with, or it has no driver for its NIC: look at the machine's console."
         ),
-        // rhboot/grub2#87: not every GRUB has it.
+        // Not every GRUB has rhboot/grub2#87: without it, GRUB asks the server that gave the address.
         GRUB => format!(
             "{loaded}; its script (grub/grub.cfg) comes next. If it does not, and another DHCP server is here, Debian 12's GRUB asks that one \
              for it: `slipway mini-os build` fetches Debian 13's, which asks this server; then restart it. Look at the machine's console."

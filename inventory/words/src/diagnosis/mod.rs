@@ -1,5 +1,5 @@
-//! `slipway explain`: how far a machine came, what holds it up and what to do, from everything that is known of it. Pure: who calls
-//! gathers the facts, and the time is one of them.
+//! `slipway explain`: how far a machine got, what holds it up and what to do, from everything that is known
+//! about it. Pure: the caller gathers the facts, including the time.
 
 mod agent;
 mod attempt;
@@ -19,11 +19,11 @@ use serde::Serialize;
 
 use attempt::Attempt;
 
-/// Silence of this length is worth a word, in seconds.
+/// Silence of this length is worth reporting, in seconds.
 const QUIET: u64 = 60;
-/// A transfer that moves nothing for so long has stopped, in seconds.
+/// A transfer without progress for this long has stopped, in seconds.
 const STOPPED: u64 = 5;
-/// How far apart two UUIDs of one MAC may be heard to be of two machines that are both there, in milliseconds.
+/// Two UUIDs heard from one MAC within this time mean two machines that are both there, in milliseconds.
 const TWINS_MS: u64 = 15 * 60_000;
 
 /// Ports of this server.
@@ -37,24 +37,24 @@ pub struct Ports {
     pub api: u16,
 }
 
-/// Everything that is known.
+/// Everything that is known about a NIC and its machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// The NIC in question.
     pub mac: Mac,
-    /// Its GUID, when it was asked about by that.
+    /// Its GUID, if the question was asked by GUID.
     pub guid: Option<Guid>,
     /// Its journey, oldest first.
     pub events: &'a [BootEvent],
-    /// Transfers to its addresses under way.
+    /// Running transfers to its addresses.
     pub running: &'a [RunningTransfer],
-    /// Its machine.
+    /// Its machine; `None`: not enrolled.
     pub machine: Option<&'a MachineSummary>,
-    /// The networks as they stand.
+    /// Status of all networks.
     pub networks: &'a [NetworkStatus],
-    /// NICs that were heard and whose MAC is close to this one, or of the same machine, with the time.
+    /// NICs that were heard and have a MAC close to this one or belong to the same machine, with the time.
     pub near: &'a [(Mac, UnixMs)],
-    /// What is known of its loaders.
+    /// What is known about its loaders, as a sentence.
     pub loaders: Option<&'a str>,
     /// This server's ports.
     pub ports: Ports,
@@ -62,7 +62,7 @@ pub struct Facts<'a> {
     pub now: UnixMs,
 }
 
-/// How far a machine came.
+/// How far a machine got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
@@ -74,15 +74,15 @@ pub enum Stage {
     Offered,
     /// It has an address.
     Addressed,
-    /// It asks for its loader, or loads it.
+    /// It requests its loader, or is loading it.
     Loader,
-    /// It had its loader whole.
+    /// It has loaded its loader completely.
     Loaded,
     /// It was given its boot script.
     Script,
-    /// It loads kernel and archives.
+    /// It is loading kernel and archives.
     Kernel,
-    /// It had all of them, or the mini-os was heard.
+    /// It has loaded all of them, or the mini-os was heard.
     MiniOs,
     /// Its agent was heard.
     Agent,
@@ -97,23 +97,23 @@ impl fmt::Display for Stage {
     }
 }
 
-/// What is to be said.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// How far it came.
+    /// How far the machine got.
     pub stage: Stage,
-    /// In sentences, the main one first.
+    /// What is wrong and what to do, the main sentence first.
     pub sentences: Vec<String>,
 }
 
 impl Diagnosis {
-    /// As one text.
+    /// All sentences as one text.
     pub fn text(&self) -> String {
         self.sentences.join(" ")
     }
 }
 
-/// How far it came and what to look at.
+/// Says how far the machine got and what to look at.
 pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
     let unheard = unheard::by_form(facts);
     let unheard_by_form = unheard.is_some();
@@ -126,7 +126,7 @@ pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
     sentences.extend(twins(facts.events));
     let before_script = stage < Stage::Script;
     sentences.extend(facts.loaders.map(str::to_owned));
-    // A retired machine is left alone on purpose.
+    // Slipway leaves a retired machine alone on purpose.
     let wanted = facts
         .machine
         .is_none_or(|m| m.status.state != MachineState::Retired);
@@ -153,8 +153,9 @@ pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
     Diagnosis { stage, sentences }
 }
 
-/// Whether what is missing for an architecture is missing for this machine, by what its firmware last asked as. Loaders do not name
-/// their architecture, and a machine that does not boot from the network lacks nothing.
+/// Whether something missing concerns this machine, by the architecture that its firmware last asked with.
+/// iPXE and the mini-os do not tell theirs. A client that does not netboot lacks nothing. If no firmware was
+/// heard, assume x86-64, unless its messages cannot be answered because of their form.
 fn concerns(missing: &Missing, events: &[BootEvent], unheard_by_form: bool) -> bool {
     let Some(architecture) = missing.architecture.as_deref() else {
         return true;
@@ -172,7 +173,7 @@ fn concerns(missing: &Missing, events: &[BootEvent], unheard_by_form: bool) -> b
     }
 }
 
-/// From the attempt that tells most: the last, or the one before it while the last has only begun.
+/// Judges by the last attempt, or by the one before it if that got further and the last has only just begun.
 fn heard(facts: &Facts<'_>) -> (Stage, String) {
     let attempts = attempt::split(facts.events);
     let mut all = attempts.iter().rev().map(|events| Attempt::new(events));
@@ -195,7 +196,7 @@ fn heard(facts: &Facts<'_>) -> (Stage, String) {
     }
 }
 
-/// What an attempt came to.
+/// How an attempt ended, or how far it is.
 fn conclude(facts: &Facts<'_>, attempt: &Attempt<'_>) -> (Stage, String) {
     let last = attempt.last;
     let stage = attempt.reach();
@@ -232,7 +233,7 @@ fn conclude(facts: &Facts<'_>, attempt: &Attempt<'_>) -> (Stage, String) {
     (stage, said)
 }
 
-/// It was given a script, and nothing came after it.
+/// It was given a boot script and has done nothing since.
 fn script(facts: &Facts<'_>, attempt: &Attempt<'_>, target: BootTarget) -> String {
     let (ago, server) = (facts.ago(attempt.last), facts.server(attempt.last));
     match target {
@@ -269,7 +270,7 @@ fn local_disk(facts: &Facts<'_>, ago: u64) -> String {
     }
 }
 
-/// Two machines with one MAC: it asks by two UUIDs within minutes.
+/// Two machines with one MAC: two UUIDs asked within minutes. `None`: there is no sign of that.
 fn twins(events: &[BootEvent]) -> Option<String> {
     let asked = |event: &BootEvent| match &event.what {
         BootEventKind::Dhcp { facts, .. } => Some((event.at, facts.uuid.clone()?, facts.relay)),
@@ -290,7 +291,7 @@ fn twins(events: &[BootEvent]) -> Option<String> {
     ))
 }
 
-/// Firmware and loader may write the first three fields in another byte order.
+/// Compares UUIDs. Firmware and loader may write the first three fields in different byte orders.
 fn same_uuid(a: &str, b: &str) -> bool {
     let swapped = |text: &str| {
         let mut fields: Vec<String> = text.split('-').map(str::to_owned).collect();
@@ -309,12 +310,11 @@ fn same_uuid(a: &str, b: &str) -> bool {
 }
 
 impl Facts<'_> {
-    /// Seconds since an event.
     fn ago(&self, event: &BootEvent) -> u64 {
         self.now.since(event.at) / 1000
     }
 
-    /// The network of an event; without one the only network there is.
+    /// The network of an event; if the event names none, the only configured one.
     fn network(&self, event: &BootEvent) -> Option<&NetworkStatus> {
         match (&event.network, self.networks) {
             (Some(name), networks) => networks.iter().find(|network| network.name == *name),
@@ -323,12 +323,12 @@ impl Facts<'_> {
         }
     }
 
-    /// Its name; NAME where it is not known.
+    /// The name of that network; "NAME" if unknown.
     fn network_name(&self, event: &BootEvent) -> &str {
         self.network(event).map_or("NAME", |network| &network.name)
     }
 
-    /// "10.77.0.1", our address in the network of an event.
+    /// Our address in the network of an event, such as "10.77.0.1".
     fn server(&self, event: &BootEvent) -> String {
         match (self.network(event), event.ip) {
             (Some(NetworkStatus { v6: Some(v6), .. }), Some(IpAddr::V6(_))) => v6.server.to_string(),
@@ -338,7 +338,8 @@ impl Facts<'_> {
     }
 }
 
-/// "10.77.0.9 (02:00:00:00:00:09), which gives addresses and the boot file x": each of these servers, if there are any.
+/// "10.77.0.9 (02:00:00:00:00:09), which gives addresses and the boot file x": the chosen servers; `None`:
+/// there are none.
 fn name_servers(network: Option<&NetworkStatus>, which: impl Fn(&&OtherServer) -> bool) -> Option<String> {
     let one = |server: &OtherServer| {
         let gives = match (server.gives, &server.boot_file) {
@@ -353,12 +354,12 @@ fn name_servers(network: Option<&NetworkStatus>, which: impl Fn(&&OtherServer) -
     (!named.is_empty()).then(|| named.join("; "))
 }
 
-/// Servers of a network that give addresses, if it has any.
+/// Foreign servers that give addresses; `None`: there are none.
 fn address_servers(network: Option<&NetworkStatus>) -> Option<String> {
     name_servers(network, |server| server.gives == Gives::Addresses)
 }
 
-/// Servers of a network that give boot data, if it has any.
+/// Foreign servers that give boot data; `None`: there are none.
 fn boot_servers(network: Option<&NetworkStatus>) -> Option<String> {
     name_servers(network, |server| {
         server.gives == Gives::BootData || server.boot_file.is_some()

@@ -1,4 +1,4 @@
-//! DHCP messages that were not answered: what it means and what to do, for each code.
+//! Unanswered DHCP messages: what each code means and what to do.
 
 use inventory_api::machine::MachineState;
 use inventory_api::network::NetworkStatus;
@@ -7,7 +7,7 @@ use netboot_protocol::Unanswered;
 use super::dhcp::Asked;
 use super::{Facts, address_servers};
 
-/// Addresses out of use that are named.
+/// Number of quarantined addresses named.
 const NAMED: usize = 4;
 
 /// The sentence for a code.
@@ -154,7 +154,7 @@ pub(super) fn of(facts: &Facts<'_>, asked: &Asked<'_>, code: &str) -> String {
     format!("{heard} and not answered: {why}.")
 }
 
-/// It is left alone, on purpose or since it cannot be decided.
+/// It gets no answer, on purpose or because its boot target could not be decided.
 pub(super) fn ignored(facts: &Facts<'_>) -> String {
     match facts.machine {
         Some(machine)

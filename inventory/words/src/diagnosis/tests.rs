@@ -1,4 +1,4 @@
-//! Each kind of fault has its sentence, which names what and says what to do.
+//! Each kind of fault has a sentence that names it and says what to do.
 
 use inventory_api::boot::{ConnectionEnd, DhcpFacts, TftpEnd};
 use inventory_api::machine::MachineStatus;
@@ -263,7 +263,7 @@ fn what_the_watcher_knows_is_said() {
     );
 }
 
-/// Until it has a script, and only to whom it matters.
+/// Only until the machine has its script, and only if it concerns the machine.
 #[test]
 fn what_is_missing_is_told_to_the_machines_that_lack_it() {
     let missing = |architecture: Option<&str>| Missing {
@@ -301,7 +301,7 @@ fn the_attempt_that_tells_most_is_told() {
         event.at = UnixMs(at);
         event
     };
-    // TFTP is filtered, and the firmware begins anew.
+    // TFTP is filtered, and the firmware starts over.
     let events = [offer(), ack(), at(offer(), 60_000)];
     let (stage, text) = said_of(&events, &[network()], None, 62_000);
     assert!(
@@ -312,7 +312,7 @@ fn the_attempt_that_tells_most_is_told() {
     );
     let (stage, _) = said_of(&events, &[network()], None, 200_000);
     assert_eq!(stage, Stage::Offered, "it does not take offers any more");
-    // The operating system's DHCP does not hide that it booted its disk.
+    // The operating system's DHCP does not hide that the machine booted its disk.
     let system = dhcp("request", "system", "ack", None, |f| {
         f.who = Some("an operating system (Linux, dhclient)".into())
     });
@@ -321,7 +321,7 @@ fn the_attempt_that_tells_most_is_told() {
         stage == Stage::Disk && text.contains("boots its own disk") && text.contains("dhclient"),
         "{text}"
     );
-    // The agent is there: what was heard before is over.
+    // The agent is up: earlier events no longer matter.
     let mut up = machine("ready");
     up.last_seen = Some(UnixMs(90_000));
     let (stage, text) = said_of(&[ack()], &[network()], Some(&up), 100_000);

@@ -1,4 +1,4 @@
-//! A machine of which no message was heard that could be answered.
+//! A machine that has sent no message that can be answered.
 
 use inventory_api::UnixMs;
 use inventory_api::network::{NetworkStatus, Sender};
@@ -7,10 +7,11 @@ use netboot_protocol::Unanswered;
 
 use super::Facts;
 
-/// NICs close to it that are named.
+/// Number of similar NICs named.
 const NEAR: usize = 3;
 
-/// What it sends that is no machine's DHCP message by its form, with the time it was heard last.
+/// Messages that cannot be answered because of their form, such as InfiniBand's, and when the last was heard.
+/// `None`: there are none.
 pub(super) fn by_form(facts: &Facts<'_>) -> Option<(UnixMs, String)> {
     let of = |network: &NetworkStatus| -> Vec<(Sender, String, String)> {
         let all = network.silences.iter().flat_map(|silence| {
@@ -50,7 +51,7 @@ pub(super) fn by_form(facts: &Facts<'_>) -> Option<(UnixMs, String)> {
     Some((sender.last, said))
 }
 
-/// By its MAC, by its GUID, or by the GUID that the MAC was made of.
+/// Whether the sender is this machine: by its MAC, its GUID, or the GUID that its MAC was made from.
 fn is(facts: &Facts<'_>, sender: &Sender) -> bool {
     let by_guid = match (sender.guid, facts.guid) {
         (Some(guid), Some(asked)) => guid == asked,
@@ -60,7 +61,7 @@ fn is(facts: &Facts<'_>, sender: &Sender) -> bool {
     by_guid || sender.address.as_deref() == Some(facts.mac.to_string().as_str())
 }
 
-/// Nothing at all was heard.
+/// Nothing at all was heard from it.
 pub(super) fn nothing(facts: &Facts<'_>) -> String {
     let mac = facts.mac;
     let since = match facts.machine {

@@ -1,11 +1,11 @@
-//! A network boot in words.
+//! Network boot in words.
 
 use inventory_api::boot::{BootEventKind, BootTarget, ConnectionEnd, TftpEnd};
 use inventory_api::network::{Gives, OtherServer, Sender};
 
 use super::disk_size;
 
-/// One event of a boot in words: (what, detail).
+/// A boot event in words: (what, detail).
 pub fn event(what: &BootEventKind) -> (String, String) {
     match what {
         BootEventKind::Dhcp {
@@ -117,7 +117,7 @@ pub fn event(what: &BootEventKind) -> (String, String) {
     }
 }
 
-/// How a connection ended that asked for nothing, in words.
+/// How a connection without a request ended, in words.
 pub fn connection_end(end: ConnectionEnd) -> &'static str {
     match end {
         ConnectionEnd::Clock => "ended: the machine takes our certificate for not valid now",
@@ -131,12 +131,12 @@ pub fn connection_end(end: ConnectionEnd) -> &'static str {
     }
 }
 
-/// Why a DHCP message was not answered, in words, by its code. Empty for a code that is newer.
+/// Why a DHCP message was not answered, by its code. Empty for an unknown code.
 pub fn silence(code: &str) -> &'static str {
     netboot_protocol::Unanswered::of(code).map_or("", netboot_protocol::Unanswered::words)
 }
 
-/// "GUID b8cef6030031333e, PXEClient": what the sender of a message that is no machine's tells of itself.
+/// "GUID b8cef6030031333e, PXEClient": how the sender of an unanswered message identifies itself.
 pub fn sender(sender: &Sender) -> String {
     let guid = sender.guid.map(|guid| format!("GUID {guid}"));
     let id = sender.client_id.as_ref().filter(|_| guid.is_none());
@@ -146,7 +146,7 @@ pub fn sender(sender: &Sender) -> String {
     words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// "addresses, boot file pxelinux.0".
+/// What a foreign DHCP server gives: "addresses, boot file pxelinux.0".
 pub fn gives(server: &OtherServer) -> String {
     let gives = match server.gives {
         Gives::Addresses => "addresses",

@@ -1,4 +1,4 @@
-//! Facts in words, for page and CLI alike: sizes, times, plans. Pure: the time is an argument.
+//! Facts in words, for page and CLI: sizes, times, plans. Pure: the time is an argument.
 
 pub mod boot;
 pub mod plan;
@@ -10,7 +10,7 @@ pub use inventory_api::text::{counted, disk_size, memory_size, tame};
 use inventory_api::{Mac, UnixMs};
 use time::OffsetDateTime;
 
-/// The MACs of a machine; those that only its report names are marked.
+/// The MACs of a machine; those known only from its report are marked.
 pub fn macs_words(machine: &MachineSummary) -> String {
     let word = |mac: &Mac| match machine.reported_macs.contains(mac) {
         true => format!("{mac} (reported only)"),
@@ -19,7 +19,7 @@ pub fn macs_words(machine: &MachineSummary) -> String {
     machine.macs.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
-/// A moment: the page's script keeps the words current.
+/// A time as text. The page's script keeps `ago` current.
 pub struct Moment {
     /// Milliseconds since 1970.
     pub ms: i64,
@@ -30,7 +30,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// How `at` reads at `now`.
+    /// Describes `at` as seen at `now`.
     pub fn new(at: UnixMs, now: UnixMs) -> Moment {
         Moment {
             ms: at.0,
@@ -40,13 +40,13 @@ impl Moment {
     }
 }
 
-/// What of these there is, in one: "Intel X710".
+/// Those that are present, joined with spaces: "Intel X710". `None`: none is present.
 pub fn joined<'a>(words: impl IntoIterator<Item = &'a Option<String>>) -> Option<String> {
     let words: Vec<&str> = words.into_iter().filter_map(Option::as_deref).collect();
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// "a, b, c", or what stands there when there is none.
+/// "a, b, c"; `none` for an empty list.
 pub fn listed<S: Borrow<str>>(words: &[S], none: &str) -> String {
     if words.is_empty() {
         return none.to_owned();
@@ -54,7 +54,7 @@ pub fn listed<S: Borrow<str>>(words: &[S], none: &str) -> String {
     words.join(", ")
 }
 
-/// A text as one segment of an address.
+/// Percent-encodes a text as one segment of a URL path.
 pub fn segment(text: &str) -> String {
     let one = |b: u8| match b {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b':' => char::from(b).to_string(),
@@ -63,7 +63,7 @@ pub fn segment(text: &str) -> String {
     text.bytes().map(one).collect()
 }
 
-/// A length of time, in the two units that matter: "45 s", "2 min 5 s", "3 h 10 min", "4 d 2 h".
+/// A duration in at most two units: "45 s", "2 min 5 s", "3 h 10 min", "4 d 2 h".
 pub fn duration(ms: u64) -> String {
     let s = ms / 1000;
     match s {
@@ -83,7 +83,7 @@ fn two(a: u64, a_unit: &str, b: u64, b_unit: &str) -> String {
     }
 }
 
-/// How long ago, in one unit: "just now", "12 s ago", "3 min ago", "2 d ago".
+/// A past time in one unit: "just now", "12 s ago", "3 min ago", "2 d ago".
 pub fn ago(at: UnixMs, now: UnixMs) -> String {
     match now.since(at) / 1000 {
         0..2 => "just now".to_owned(),
@@ -101,7 +101,7 @@ pub fn timestamp(at: UnixMs) -> String {
             let (hour, minute, second) = at.to_hms();
             format!("{} {hour:02}:{minute:02}:{second:02} UTC", at.date())
         }
-        // No clock shows such a year: a fault of who said it.
+        // Outside the range of dates: the sender's value is wrong.
         Err(_) => format!("{} ms after 1970", at.0),
     }
 }

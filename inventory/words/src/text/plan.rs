@@ -5,7 +5,7 @@ use inventory_api::plan::{DiskTarget, ImageChannel, InstallPlan, Partition, Part
 
 use super::{counted, disk_size};
 
-/// "QEMU HARDDISK, serial S1, 11 GB": the disk by what a technician can read on its label.
+/// "QEMU HARDDISK, serial S1, 11 GB": a disk by what its label shows.
 pub fn disk(disk: &DiskTarget) -> String {
     let mut words = Vec::new();
     if let Some(model) = &disk.model {
@@ -21,14 +21,14 @@ pub fn disk(disk: &DiskTarget) -> String {
     words.join(", ")
 }
 
-/// Bytes of a partition: LBAs are inclusive.
+/// Size of a partition in bytes: both LBAs are inclusive.
 pub fn partition_bytes(partition: &Partition, block_bytes: u32) -> u64 {
     (partition.last_lba.saturating_sub(partition.first_lba))
         .saturating_add(1)
         .saturating_mul(u64::from(block_bytes))
 }
 
-/// What a partition is for, in words.
+/// The purpose of a partition.
 pub fn role(role: PartitionRole) -> &'static str {
     match role {
         PartitionRole::BiosBoot => "BIOS boot (GRUB)",
@@ -37,7 +37,7 @@ pub fn role(role: PartitionRole) -> &'static str {
     }
 }
 
-/// The partitions of a plan, if it makes any.
+/// The partitions that a plan makes.
 pub fn partitions(plan: &InstallPlan) -> &[Partition] {
     plan.steps
         .iter()
@@ -48,7 +48,7 @@ pub fn partitions(plan: &InstallPlan) -> &[Partition] {
         .unwrap_or(&[])
 }
 
-/// The accounts of a plan.
+/// The accounts that a plan makes.
 pub fn accounts(plan: &InstallPlan) -> &[Account] {
     plan.steps
         .iter()
@@ -59,7 +59,7 @@ pub fn accounts(plan: &InstallPlan) -> &[Account] {
         .unwrap_or(&[])
 }
 
-/// A step by its stable name, in words; a name that this build does not know stays as it is.
+/// Title of a step, by its stable name; an unknown name is returned unchanged.
 pub fn step_title(name: &str) -> &str {
     match name {
         "erase-disk" => "Erase the disk",
@@ -82,7 +82,7 @@ pub fn step_title(name: &str) -> &str {
     }
 }
 
-/// What a step will do, with everything that matters and no password hash.
+/// What a step will do, in detail but without password hashes.
 pub fn step_detail(step: &Step, plan: &InstallPlan) -> String {
     match step {
         Step::EraseDisk {} => format!(
@@ -155,7 +155,7 @@ pub fn step_detail(step: &Step, plan: &InstallPlan) -> String {
     }
 }
 
-/// Network of one NIC in words.
+/// Network settings of one NIC in words.
 pub fn nic(nic: &NicConfig) -> String {
     let who = nic
         .mac
@@ -173,7 +173,7 @@ pub fn nic(nic: &NicConfig) -> String {
     text
 }
 
-/// An account in words: who, what they may do, how they get in. Never the hash.
+/// An account in words: name, rights, number of SSH keys. Never the hash.
 pub fn account(account: &Account) -> String {
     let mut parts = Vec::new();
     if account.sudo {

@@ -1,4 +1,4 @@
-//! What is said of each last word of a machine.
+//! The sentence for each kind of last event.
 
 use super::*;
 
