@@ -52,7 +52,7 @@ impl CliError {
 
 /// The problem as text, with a hint for status 401.
 fn problem(p: &Problem) -> String {
-    // The detail of a refused import has one error a line.
+    // The detail of a refused import has one error per line.
     let detail: Vec<String> = p.detail.lines().take(60).map(|line| tame(line, 2000)).collect();
     let mut text = format!("{}: {}", tame(&p.title, 200), detail.join("\n  "));
     let hint = match p.status {

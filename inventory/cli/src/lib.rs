@@ -45,7 +45,7 @@ pub enum Command {
     MiniOs(Asked<MiniOsCommand>),
     /// Show how far a machine got in its network boot, and what to check
     Explain(ExplainArgs),
-    /// Create the one-time password that opens the rescue shell at a machine's console
+    /// Create the password that opens the rescue system at a machine's console
     Rescue(RescueArgs),
     /// Show which loaders worked on which NICs, by model, or forget it
     Loaders(loaders::LoadersArgs),

@@ -255,7 +255,7 @@ fn check(result: &CheckResult) -> String {
 }
 
 fn report(r: &AssetReport) -> String {
-    // Reports of older agents list a multipath disk once per path.
+    // Older agents report each path to a disk as a disk of its own.
     let r = &distinct(r.clone());
     let mut out = String::from("\nHardware\n");
     let modules = r.memory.slots.iter().filter(|s| s.size_bytes.is_some()).count();
