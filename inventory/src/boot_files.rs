@@ -27,9 +27,9 @@ impl BootFiles {
     /// Reads the boot files. Optional ones that are missing are only logged.
     ///
     /// # Errors
-    /// `undionly.kpxe`, `snponly.efi`, a file of `[boot] signed_ipxe` or a loader signed by the site is
-    /// missing, or a loader that exists cannot be read. A configured shim or GRUB that cannot be read is only
-    /// a warning.
+    /// `undionly.kpxe`, `snponly.efi` or a file of `[boot] signed_ipxe` is missing, or an iPXE or site-signed
+    /// loader cannot be read. An unreadable shim or GRUB is only a warning, even a configured one, and so are
+    /// incomplete or outdated site-signed files.
     pub(crate) fn read(config: &Config, site_archive: &[u8]) -> Result<BootFiles, AppError> {
         let boot = &config.boot;
         let mut all = BTreeMap::new();

@@ -31,7 +31,7 @@ pub enum ConfigError {
         /// The cause.
         source: std::io::Error,
     },
-    /// Not TOML, or an unknown key or wrong type.
+    /// Not TOML, or a key, type or value that is not allowed.
     #[error("{path}: {detail}")]
     Parse {
         /// The file.
