@@ -105,12 +105,12 @@ pub struct Boot {
     pub loaders: Option<PathBuf>,
     /// shim, for machines with Secure Boot (Debian's package `shim-signed`).
     pub shim: PathBuf,
-    /// GRUB that shim starts: a network build that loads by TFTP. `None`: the one that `slipway mini-os
-    /// build` put beside the mini-os, else that of Debian's package `grub-efi-amd64-signed`, which in Debian
-    /// 12 does not support proxyDHCP.
+    /// GRUB that shim starts: a network build that loads by TFTP. `None`: the one that
+    /// `slipway mini-os build` put beside the mini-os, else that of Debian's package `grub-efi-amd64-signed`,
+    /// which in Debian 12 does not support proxyDHCP.
     pub grub: Option<PathBuf>,
-    /// GRUB for UEFI HTTP boot; it needs the module http, as Debian 13's has. `None`: the one that `slipway
-    /// mini-os build` put beside the mini-os.
+    /// GRUB for UEFI HTTP boot; it needs the module http, as Debian 13's has. `None`: the one that
+    /// `slipway mini-os build` put beside the mini-os.
     pub grub_http: Option<PathBuf>,
     /// Directory of an iPXE signed by Microsoft: `ipxe-shimx64.efi` and `ipxe.efi` as released by the iPXE
     /// project. Machines with Secure Boot then get it before shim and GRUB.
@@ -367,8 +367,8 @@ impl Config {
         names
     }
 
-    /// Risks that the configuration permits, perhaps unintentionally: one sentence each, for `slipway
-    /// check-config` and the log.
+    /// Risks that the configuration permits, perhaps unintentionally: one sentence each, for
+    /// `slipway check-config` and the log.
     pub fn risks(&self) -> Vec<String> {
         if self.policy.deploy == Deploys::ExpectedOnly {
             return Vec::new();

@@ -104,7 +104,7 @@ fn known_classes(path: &str, page: &str, css: &str) {
         .split("class=\"")
         .skip(1)
         .filter_map(|rest| rest.split('"').next());
-    // Classes without a style, for readers of the HTML.
+    // Marker classes that need no style.
     let bare = ["page", "sl-machines", "sl-finding", "sl-task", "sl-phone-task"];
     for class in lists
         .flat_map(str::split_whitespace)
