@@ -1,4 +1,4 @@
-//! The server as a whole: `bind` opens everything, `start` spawns, `run` stays.
+//! The server as a whole: `bind` opens everything, `spawn` starts the tasks, `run` waits until they end.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -27,33 +27,34 @@ use service::{deadlines, known};
 use store::{Store, StoreError};
 use tls::{Authority, ServerCertificate, TlsError};
 
-/// How often it is looked whether the server's certificate is to be renewed; half of its two years are left then.
+/// How often the server's certificate is checked for renewal. It is renewed when half of its two years are
+/// left.
 const RENEW_EVERY: Duration = Duration::from_secs(12 * 3600);
 
-/// Why the server cannot start, or why it ended.
+/// Why the server cannot start, why it ended, or why a command on its data failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// A file or a socket.
+    /// A file or socket operation failed.
     #[error("cannot {what}: {source}")]
     Io {
-        /// What was tried, on what.
+        /// What was tried, and on what.
         what: String,
-        /// What came back.
+        /// The cause.
         source: std::io::Error,
     },
-    /// Another server uses the data directory.
+    /// Another server uses this data directory.
     #[error("another slipway server uses {0}: stop it first, or give each its own data_dir")]
     Locked(PathBuf),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The authority or the listener.
+    /// The authority or the TLS listener failed.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The boot service.
+    /// The boot service failed.
     #[error("boot service: {0}")]
     Netboot(#[from] netboot::NetbootError),
-    /// The data directory is not for us alone.
+    /// The data directory belongs to another user, or others can write to it.
     #[error("the data directory {path} (data_dir) is not safe to use: {why}")]
     DataDir {
         /// The directory.
@@ -61,13 +62,13 @@ pub enum AppError {
         /// What is wrong with it, and what to do.
         why: String,
     },
-    /// A token's name is taken or not a name.
+    /// A token's name is taken, invalid or unknown.
     #[error("{0}")]
     TokenName(String),
-    /// The mini-os cannot be signed.
+    /// Signing the mini-os failed.
     #[error("cannot sign the mini-os: {0}")]
     Sign(String),
-    /// A task panicked: a bug.
+    /// A task panicked or ended although the server was not stopped: a bug.
     #[error("the {0} task ended unexpectedly")]
     Task(String),
 }
@@ -77,24 +78,25 @@ pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> AppE
     |source| AppError::Io { what, source }
 }
 
-/// What is known once everything is open.
+/// Addresses and files, known once everything is open.
 #[derive(Clone, Debug)]
 pub struct Bound {
-    /// The TLS port: API, agents, page.
+    /// Address of the TLS listener for API, agents and pages.
     pub api: SocketAddr,
     /// Where each network is served.
     pub networks: Vec<BoundNetwork>,
-    /// Certificate of the authority, PEM: what clients have to trust.
+    /// Certificate of the authority, PEM; clients must trust it.
     pub ca_pem: String,
     /// File of that certificate.
     pub ca_file: PathBuf,
-    /// The admin token, at the very first start only. A secret: told once, and not kept.
+    /// The admin token, `Some` only if the store had no token. A secret: shown once, only its digest is
+    /// stored.
     pub first_token: Option<String>,
     /// The data directory.
     pub data_dir: PathBuf,
 }
 
-/// The server with everything open and nothing running.
+/// The server with everything open and no task running.
 pub struct App {
     bound: Bound,
     service: Arc<Service>,
@@ -105,7 +107,7 @@ pub struct App {
     lock: File,
 }
 
-/// The running server. Dropped, it ends at once.
+/// The running server. Dropping it aborts its tasks at once.
 pub struct Running {
     bound: Bound,
     service: Arc<Service>,
@@ -115,15 +117,15 @@ pub struct Running {
 }
 
 impl App {
-    /// Opens data directory, store, authority and sockets.
+    /// Opens the data directory, store, authority and sockets.
     ///
     /// # Errors
-    /// What was tried, on what, and what to do.
+    /// Says what was tried, on what, and what to do.
     pub async fn bind(config: Config) -> Result<App, AppError> {
         App::bind_with(config, Clock::system()).await
     }
 
-    /// As [`App::bind`], with a clock of one's own.
+    /// Like [`App::bind`], with the given clock.
     pub async fn bind_with(config: Config, clock: Clock) -> Result<App, AppError> {
         let lock = open_data_dir(&config.data_dir)?;
         let now = clock.now();
@@ -181,7 +183,7 @@ impl App {
         };
         core.memory.loaders.set_there(loaders);
         if let Some(netboot) = &netboot {
-            // Fresh memory: nobody has set it before.
+            // The memory is new, so this cannot have been set before.
             let _ = core.memory.networks.set(netboot.networks());
         }
         known::load(&core).await?;
@@ -204,7 +206,7 @@ impl App {
         Ok(App::bind(config).await?.spawn())
     }
 
-    /// What is open.
+    /// Addresses and files of the server.
     pub fn bound(&self) -> &Bound {
         &self.bound
     }
@@ -223,7 +225,7 @@ impl App {
         let core = service.core().clone();
         let stop = core.stop.clone();
         let mut tasks = JoinSet::new();
-        // The page brings the fallback: HTML for people, a problem for the API's paths.
+        // The UI router has the fallback: HTML for people, a problem for paths of the API.
         let router = inventory_http::router(service.clone()).merge(ui::router(service.clone()));
         let for_broken = core.clone();
         let on_broken: tls::OnBroken = Arc::new(move |peer, why| {
@@ -289,25 +291,25 @@ impl App {
 }
 
 impl Running {
-    /// What is open.
+    /// Addresses and files of the server.
     pub fn bound(&self) -> &Bound {
         &self.bound
     }
 
-    /// The service, for those in the same process.
+    /// The service, for callers in the same process.
     pub fn service(&self) -> &Arc<Service> {
         &self.service
     }
 
-    /// Cancelling it ends the server gracefully.
+    /// Token that stops the server gracefully when cancelled.
     pub fn stop_token(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// Stays until the server was told to stop, or a task fails (the others are stopped then).
+    /// Waits until the server is stopped or a task fails; a failure stops the other tasks.
     ///
     /// # Errors
-    /// What failed first.
+    /// The first failure.
     pub async fn run(mut self) -> Result<(), AppError> {
         let mut result = Ok(());
         while let Some(ended) = self.tasks.join_next().await {
@@ -321,14 +323,14 @@ impl Running {
             if result.is_ok() {
                 result = ended;
             }
-            // One for all: a server that lost a part must not look alive.
+            // Stop everything: a server that lost a task must not look alive.
             self.stop.cancel();
         }
         self.service.core().store.close().await;
         result
     }
 
-    /// Ends gracefully.
+    /// Stops gracefully.
     ///
     /// # Errors
     /// As [`Running::run`].
@@ -338,13 +340,13 @@ impl Running {
     }
 }
 
-/// A task that ends only when the server does, and what it is called.
+/// Adds the task's name to its result, for [`Running::run`].
 async fn named(name: &'static str, task: impl Future<Output = ()>) -> (&'static str, Result<(), AppError>) {
     task.await;
     (name, Ok(()))
 }
 
-/// Replaces the server's certificate in time, also of a server that runs for years.
+/// Renews the server's certificate in time, even if the server runs for years without a restart.
 async fn renew(core: &Core, certificate: &ServerCertificate) {
     loop {
         tokio::select! {
@@ -364,11 +366,11 @@ async fn renew(core: &Core, certificate: &ServerCertificate) {
     }
 }
 
-/// Signs the mini-os and its loaders for machines whose firmware trusts this certificate; a running server uses them from its next
-/// start on.
+/// Signs the mini-os and its loaders for machines whose firmware trusts this certificate. A running server
+/// uses them after its next start.
 ///
 /// # Errors
-/// A file is missing or not to be used, or a program is missing; what was signed before stays.
+/// A file or a program is missing, or a file is unusable; previously signed files are kept.
 pub fn sign_mini_os(config: &Config, key: &Path, certificate: &Path) -> Result<PathBuf, AppError> {
     make_data_dir(&config.data_dir)?;
     let authority = Authority::open(&config.data_dir.join("ca"), Clock::system().now())?;
@@ -397,8 +399,9 @@ fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Con
     Ok(netboot)
 }
 
-/// What the boot menu's choices need beside the mini-os: Memtest86+ among the boot files, and a shell for the rescue system, which
-/// the API serves; false when there is none. Wanted and not required: a choice without its files is left out.
+/// Adds Memtest86+ for the boot menu to the boot files. Returns whether there is a static shell for the
+/// rescue system, which the API serves. Both are optional: a choice without its files is left out of the
+/// menu.
 fn menu_files(boot: &config::Boot, boot_files: &mut BTreeMap<String, bytes::Bytes>) -> bool {
     for (name, file) in MEMORY_TEST
         .into_iter()

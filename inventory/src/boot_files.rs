@@ -1,4 +1,4 @@
-//! The boot files a server hands out: which of those there are it takes.
+//! Selects the boot files that the server hands out from those on the host.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,24 +11,25 @@ use netboot_protocol::Loader;
 use crate::app::{AppError, io};
 use config::Config;
 
-/// GRUB of Debian's package `grub-efi-amd64-signed`.
 const HOST_GRUB: &str = "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed";
 
-/// Boot files in memory, by the names they are asked for.
+/// Boot files in memory, by the name that clients request.
 pub(crate) struct BootFiles {
-    /// By any protocol.
+    /// For every protocol.
     pub all: BTreeMap<String, Bytes>,
-    /// Other bytes for these names by HTTP.
+    /// Replacements for requests over HTTP.
     pub by_http: BTreeMap<String, Bytes>,
-    /// The mini-os that the site has signed.
+    /// The mini-os signed with the site's own key, if any.
     pub unified: Option<PathBuf>,
 }
 
 impl BootFiles {
-    /// Reads what there is.
+    /// Reads the boot files. Optional ones that are missing are only logged.
     ///
     /// # Errors
-    /// A loader without which nothing boots is missing, or what was configured cannot be read.
+    /// `undionly.kpxe`, `snponly.efi` or a file of `[boot] signed_ipxe` is missing, or an iPXE or site-signed
+    /// loader cannot be read. An unreadable shim or GRUB is only a warning, even a configured one, and so are
+    /// incomplete or outdated site-signed files.
     pub(crate) fn read(config: &Config, site_archive: &[u8]) -> Result<BootFiles, AppError> {
         let boot = &config.boot;
         let mut all = BTreeMap::new();
@@ -50,11 +51,12 @@ impl BootFiles {
             )))?;
             all.insert(loader.file().to_owned(), bytes.into());
         }
-        // Debian's packages shim-signed and grub-efi-amd64-signed are wanted and not required.
+        // Debian's packages shim-signed and grub-efi-amd64-signed are optional.
         let beside = config.mini_os.dir.join(mini_os::GRUB_FOR_HTTP);
         let newer = beside.is_file().then_some(beside);
         let grub_http = boot.grub_http.clone().or_else(|| newer.clone());
-        // Debian 12's, behind a proxy, looks for its script on the server that gave the address (rhboot/grub2#87).
+        // Prefer the newer GRUB: with proxyDHCP, Debian 12's looks for its script on the server that gave the
+        // address (rhboot/grub2#87).
         let grub = boot.grub.clone().or(newer).unwrap_or_else(|| HOST_GRUB.into());
         let mut by_http = BTreeMap::new();
         for (path, name, http) in [
@@ -73,7 +75,8 @@ impl BootFiles {
             };
         }
         if let Some(dir) = &boot.signed_ipxe {
-            // shim starts the second as "ipxe.efi", beside itself: it then stands for the unsigned one.
+            // shim starts the second file as "ipxe.efi" from its own directory, so the signed one replaces
+            // the unsigned one.
             for name in [Loader::SignedIpxe.file(), Loader::IpxeEfi.file()] {
                 let path = dir.join(name);
                 let bytes = fs::read(&path).map_err(io(format!(
@@ -90,7 +93,7 @@ impl BootFiles {
             Ok(None) => {}
             Ok(Some(signed)) => {
                 for (name, path) in signed.loaders {
-                    // Microsoft's signature is worth more: it is trusted by all firmware.
+                    // Keep the file signed by Microsoft: firmware trusts it without the site's key.
                     if boot.signed_ipxe.is_some() && name == Loader::IpxeEfi.file() {
                         continue;
                     }
@@ -112,8 +115,8 @@ impl BootFiles {
     }
 }
 
-/// The command line that is signed with the mini-os: the same for all machines. Each asks the boot service of its network for the
-/// rest.
+/// The command line that is signed with the mini-os. It is the same for all machines; each asks the boot
+/// service of its network for the rest.
 fn command_line(config: &Config) -> String {
     let mut urls: Vec<String> = config
         .networks
@@ -126,7 +129,7 @@ fn command_line(config: &Config) -> String {
     words.join(" ")
 }
 
-/// Signs for a server with this certificate of its authority, PEM. The answer: where.
+/// Signs the mini-os for the server whose authority has this certificate (PEM). Returns the output directory.
 pub(crate) fn sign(
     config: &Config,
     ca_pem: &str,

@@ -1,4 +1,4 @@
-//! The data directory: for its owner alone, and for one server at a time.
+//! The data directory: private to its owner, and used by one server at a time.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::app::{AppError, io};
 
-/// The database.
 pub(crate) fn store_file(data_dir: &Path) -> PathBuf {
     data_dir.join("slipway.db")
 }
 
-/// Makes the data directory for its owner alone. One that others could write to, or that is somebody else's, is not used: what
-/// it holds are keys, and whoever may write there may put a link where a file of ours is to be.
+/// Creates the data directory with mode 0700. Refuses one that belongs to another user or that others can
+/// write to: it holds keys, and whoever can write to it can plant a link in place of one of our files.
 pub(crate) fn make_data_dir(path: &Path) -> Result<(), AppError> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -42,10 +41,10 @@ pub(crate) fn make_data_dir(path: &Path) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Puts a secret into a new file of the data directory, which only its owner may read.
+/// Writes a secret to a new file that only its owner can read.
 ///
 /// # Errors
-/// There is such a file already, or it cannot be written.
+/// The file already exists or cannot be written.
 pub fn write_secret(path: &Path, text: &str) -> Result<(), AppError> {
     use std::io::Write as _;
     fs::OpenOptions::new()
@@ -57,7 +56,7 @@ pub fn write_secret(path: &Path, text: &str) -> Result<(), AppError> {
         .map_err(io(format!("write {}", path.display())))
 }
 
-/// Makes the data directory and takes its lock, which ends with the process.
+/// Creates the data directory and locks it, for as long as the returned file is open.
 pub(crate) fn open_data_dir(path: &Path) -> Result<File, AppError> {
     make_data_dir(path)?;
     let lock_path = path.join("lock");

@@ -1,4 +1,4 @@
-//! The Slipway server as a whole: what `slipway serve` opens, starts and stops.
+//! The Slipway server: everything that `slipway serve` opens, starts and stops.
 
 pub mod app;
 mod boot_files;

@@ -1,5 +1,5 @@
-//! `slipway`: the server and its command line. The only place of this crate that reads arguments and the environment or
-//! ends the process.
+//! `slipway`: the server and its command line. Only this file of the crate reads arguments and the
+//! environment or ends the process.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ enum Command {
     Serve(ConfigFile),
     /// Check a configuration and print its checked form
     CheckConfig(ConfigFile),
-    /// API tokens
+    /// Create, list and revoke API tokens
     Token {
         #[command(subcommand)]
         command: TokenCommand,
@@ -55,31 +55,31 @@ impl ConfigFile {
 
 #[derive(Subcommand)]
 enum TokenCommand {
-    /// Make a token and print it; it cannot be shown again
+    /// Create a token and print it; it cannot be shown again
     Create {
-        /// Name of who will use it; it stands in histories
+        /// Who will use it; shown in the history
         name: String,
-        /// It may look at everything and change nothing
+        /// The token can read everything and change nothing
         #[arg(long)]
         read_only: bool,
-        /// Days until it expires, "90" or "90d"; without it the token is good until it is revoked
+        /// Days until it expires, such as 90 or 90d; default: valid until it is revoked
         #[arg(long, value_name = "DAYS", value_parser = days)]
         expires: Option<u32>,
         #[command(flatten)]
         file: ConfigFile,
     },
-    /// List the tokens: who they are for, since when, until when, when last used
+    /// List the tokens: name, rights, state, creation and last use
     List(ConfigFile),
-    /// End a token at once, with every session and stream it has open
+    /// Revoke a token; its sessions and open streams end too
     Revoke {
-        /// Its name
+        /// Name of the token
         name: String,
         #[command(flatten)]
         file: ConfigFile,
     },
 }
 
-/// "90" or "90d".
+/// Parses "90" or "90d".
 fn days(text: &str) -> Result<u32, String> {
     let number = text.strip_suffix('d').unwrap_or(text).parse();
     number
@@ -90,7 +90,7 @@ fn days(text: &str) -> Result<u32, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // Two crates could each bring a provider; the whole process uses ring.
+    // Crates could bring different crypto providers; the whole process uses ring.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -139,7 +139,7 @@ fn sign_for_firmware(sign: &cli::SignMiniOs) -> anyhow::Result<()> {
 fn check_config(file: &ConfigFile) -> anyhow::Result<()> {
     let config = file.load()?;
     print!("{}", config.checked_form());
-    // As comments: what is printed stays a configuration.
+    // Print these as comments, so that the output remains a valid configuration.
     for missing in missing(&config, There::look(&config, false)) {
         println!("\n# MISSING: {}", missing.sentence);
     }
@@ -175,7 +175,8 @@ async fn token(command: TokenCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// To a person at a terminal; else into a file, because what a service prints stands in a journal for ever.
+/// Prints the token only to a terminal. Otherwise writes it to a file, because the output of a service stays
+/// in the journal.
 fn tell_first_token(token: &str, data_dir: &Path) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if out.is_terminal() {
@@ -200,7 +201,7 @@ async fn serve(file: &ConfigFile) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    // Keys and tickets are in memory: no core dump has them, and no other process of this user reads them.
+    // Keys and tickets are in memory: keep them out of core dumps and away from other processes of this user.
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {
         tracing::warn!(%error, "core dumps of this process cannot be switched off");
     }

@@ -1,4 +1,4 @@
-//! API tokens: made, listed and revoked in the store, beside a running server too.
+//! Creates, lists and revokes API tokens in the store, also while the server runs.
 
 use crate::app::AppError;
 use cli::Table;
@@ -12,19 +12,19 @@ use inventory_api::machine::Actor;
 use service::secret;
 use store::{Store, TokenRow};
 
-/// What a new token may do, and for how long.
+/// Rights and lifetime of a new token.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenTerms {
-    /// It may only read.
+    /// Allow only reading.
     pub read_only: bool,
-    /// Days until it expires; `None`: never.
+    /// Days until it expires; `None`: it never expires.
     pub days: Option<u32>,
 }
 
-/// Makes a token and returns it; only its digest is stored. Works beside a running server.
+/// Creates a token and returns it; only its digest is stored. Works while the server runs.
 ///
 /// # Errors
-/// When the name is taken or not a name, or the store cannot be opened.
+/// The name is taken or invalid, or the store cannot be opened or written.
 pub async fn create(config: &Config, name: &str, terms: TokenTerms) -> Result<String, AppError> {
     let store = open_store(config).await?;
     let token = add_token(&store, name, terms, &Clock::system()).await;
@@ -32,7 +32,7 @@ pub async fn create(config: &Config, name: &str, terms: TokenTerms) -> Result<St
     token
 }
 
-/// All tokens, those that have expired or were revoked too. Works beside a running server.
+/// All tokens, including expired and revoked ones. Works while the server runs.
 ///
 /// # Errors
 /// The store cannot be opened or read.
@@ -43,11 +43,11 @@ pub async fn list(config: &Config) -> Result<Vec<TokenRow>, AppError> {
     Ok(tokens?)
 }
 
-/// Revokes a token: from now on no request with it is answered, and open streams end within seconds. Works beside a running
-/// server.
+/// Revokes a token: requests with it are refused from now on, and its open streams end within seconds. Works
+/// while the server runs.
 ///
 /// # Errors
-/// There is no token of this name that is not revoked, or the store cannot be written.
+/// No unrevoked token has this name, or the store cannot be opened or written.
 pub async fn revoke(config: &Config, name: &str) -> Result<(), AppError> {
     let store = open_store(config).await?;
     let revoked = async {
@@ -66,7 +66,7 @@ pub async fn revoke(config: &Config, name: &str) -> Result<(), AppError> {
     )))
 }
 
-/// The tokens, for who runs the server.
+/// The tokens as a table for `slipway token list`.
 pub fn table(tokens: &[TokenRow], now: UnixMs) -> String {
     if tokens.is_empty() {
         return "There is no token yet: the server makes the first one when it starts.\n".to_owned();
@@ -96,7 +96,7 @@ async fn add_token(store: &Store, name: &str, terms: TokenTerms, clock: &Clock) 
         && name
             .bytes()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b'@'));
-    // The history uses these for what no person did.
+    // The history uses these names for actors that are not tokens.
     if !good || !matches!(Actor::from(name), Actor::Token(_)) {
         let reserved: Vec<_> = Actor::ALL.iter().map(Actor::as_str).collect();
         return Err(AppError::TokenName(format!(

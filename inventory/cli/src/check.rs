@@ -13,45 +13,45 @@ use serde::de::DeserializeOwned;
 use super::{Asked, CliError, Common, Output, render};
 use words::text::tame;
 
-/// Bytes of a file that are read; a report of a large machine is some hundred kilobytes.
+/// Largest file accepted, bytes; a large machine's report has some hundred kilobytes.
 const FILE_LIMIT: u64 = 64 << 20;
 
-/// What can be done with hardware profiles.
+/// `slipway profile`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ProfileCommand {
-    /// Make the golden profile of a machine known good from its asset report (`slipway-agent report --json`)
+    /// Make a golden profile from the asset report of a good machine (`slipway-agent report --json`)
     ///
-    /// Prints TOML; with --output json, JSON. It fixes what is the model's (slots, sizes, parts, speeds, firmware) and
-    /// nothing that is the single machine's (serial numbers, MACs, hours). What is not healthy of the machine is told on
-    /// standard error and in comments, and is no part of the profile.
+    /// Prints TOML, or JSON with --output json. The profile fixes what belongs to the model (slots, sizes,
+    /// parts, speeds, firmware), nothing of the single machine (serial numbers, MACs, hours). Health problems
+    /// of the machine are listed on standard error and in TOML comments; they are not part of the profile.
     FromReport {
-        /// The report as JSON; - is standard input
+        /// The report, JSON; - is standard input
         #[arg(value_name = "REPORT.json")]
         report: PathBuf,
-        /// Name of the profile; absent: maker and model
+        /// Name of the profile; default: maker and model
         #[arg(long)]
         name: Option<String>,
     },
     /// List the hardware profiles of the server
     List,
-    /// Print one of the server's as JSON
+    /// Print one hardware profile of the server as JSON
     Show {
-        /// Its name
+        /// Name of the profile
         name: String,
     },
-    /// Make one on the server from a machine that is known to be good
+    /// Make a profile on the server from a machine that is known to be good
     FromMachine {
         /// Id, MAC, serial number or asset tag
         machine: String,
         /// Name of the profile
         name: String,
-        /// Make it although the machine is not healthy; the rules of health stay on
+        /// Make the profile although the machine is not healthy; the health rules stay on
         #[arg(long)]
         accept_unhealthy: bool,
     },
-    /// Remove a profile that neither a place nor an order item asks for
+    /// Remove a profile; refused while a rack place or an order item uses it
     Remove {
-        /// Its name
+        /// Name of the profile
         name: String,
     },
 }
@@ -60,24 +60,25 @@ pub enum ProfileCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 pass or warn, 1 fail, 2 a file is wrong.")]
 pub struct CheckArgs {
-    /// What every command takes.
+    /// Options common to all commands.
     #[command(flatten)]
     pub common: Common,
     /// The hardware profile, TOML or JSON; - is standard input
     #[arg(long, value_name = "PROFILE")]
     pub expected: PathBuf,
-    /// The asset report as JSON; - is standard input
+    /// The asset report, JSON; - is standard input
     #[arg(long, value_name = "REPORT.json")]
     pub report: PathBuf,
-    /// The machine's place in the rack plan (serial number, asset tag, switch ports), TOML or JSON
+    /// The machine's rack place (serial number, asset tag, switch ports), TOML or JSON
     #[arg(long, value_name = "FILE")]
     pub placement: Option<PathBuf>,
-    /// The report is from an installed system and not from the mini-os: boot mode and missing drivers are not judged
+    /// The report is from an installed system, not from the mini-os: boot mode and missing drivers are not
+    /// checked
     #[arg(long)]
     pub installed: bool,
 }
 
-/// Runs `slipway profile from-report`; what asks the server is in `delivery`.
+/// Runs `slipway profile from-report`; the other subcommands ask the server and are in `delivery`.
 pub(crate) fn profile(args: &Asked<ProfileCommand>) -> Result<String, CliError> {
     let ProfileCommand::FromReport { report, name } = &args.command else {
         return Err(CliError::usage("this asks the server and is not done on files"));
@@ -99,7 +100,7 @@ pub(crate) fn profile(args: &Asked<ProfileCommand>) -> Result<String, CliError> 
     }
 }
 
-/// What is not healthy of the machine that a profile is made of, a line each after one that says so; empty: nothing.
+/// A heading and one line per health problem of the golden machine; empty if it is healthy.
 fn sick_lines(sick: &[Finding]) -> Vec<String> {
     if sick.is_empty() {
         return Vec::new();
@@ -112,7 +113,7 @@ fn sick_lines(sick: &[Finding]) -> Vec<String> {
     [health.to_owned()].into_iter().chain(lines).collect()
 }
 
-/// Runs `slipway check`. A machine that fails is [`CliError::Verdict`] with the whole answer.
+/// Runs `slipway check`. `Err` is [`CliError::Verdict`] with the whole answer if the machine fails.
 pub(crate) fn check(args: &CheckArgs) -> Result<String, CliError> {
     let stdin = |path: &Path| path == Path::new("-");
     let files = [Some(&args.expected), Some(&args.report), args.placement.as_ref()];
@@ -210,7 +211,7 @@ fn read(what: &str, path: &Path) -> Result<String, CliError> {
     if text.len() as u64 > FILE_LIMIT {
         return Err(wrong(&format!("is larger than {} MiB", FILE_LIMIT >> 20)));
     }
-    // Windows editors put a mark before the first sign.
+    // Windows editors write a byte order mark first.
     let text = text.trim_start_matches('\u{feff}');
     if text.trim().is_empty() {
         return Err(wrong("is empty"));
@@ -218,7 +219,7 @@ fn read(what: &str, path: &Path) -> Result<String, CliError> {
     Ok(text.to_owned())
 }
 
-/// A file that is TOML or JSON, by its first sign: what it is called does not matter. Errors name line and column.
+/// Reads TOML or JSON; the first character decides, not the file name. Errors name line and column.
 fn read_settings<T: DeserializeOwned>(what: &str, path: &Path) -> Result<T, CliError> {
     let text = read(what, path)?;
     let parsed = if text.trim_start().starts_with('{') {
@@ -240,7 +241,7 @@ fn read_settings<T: DeserializeOwned>(what: &str, path: &Path) -> Result<T, CliE
     })
 }
 
-/// Whether a text is what `slipway-agent report --json` prints.
+/// Whether a text looks like the output of `slipway-agent report --json`.
 fn is_report(text: &str) -> bool {
     #[derive(serde::Deserialize)]
     struct Report {
@@ -261,11 +262,11 @@ fn read_report(path: &Path) -> Result<AssetReport, CliError> {
         ))
     };
     let report: AssetReport = serde_json::from_str(&text).map_err(|e| wrong(&e.to_string()))?;
-    // Every field of a report may be absent, so that any JSON object would pass for one: a profile in its place, too.
+    // Every field of a report may be absent, so any JSON object would parse as one, even a profile.
     if !is_report(&text) || report.schema == 0 && report == AssetReport::default() {
         return Err(wrong("it holds nothing of an asset report"));
     }
-    // An older or newer agent may mean something else by the same name.
+    // A newer agent may mean something else by the same field name.
     if report.schema > REPORT_SCHEMA {
         return Err(wrong(&format!(
             "it is of schema {}, made by agent {}; this slipway reads schema {REPORT_SCHEMA}: use one of the agent's version",

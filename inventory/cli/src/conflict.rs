@@ -1,4 +1,4 @@
-//! `slipway machine conflict`: two that claim one identity.
+//! `slipway machine conflict`: two machines that claim one identity.
 
 use clap::Args;
 use inventory_api::MachineId;
@@ -14,15 +14,15 @@ use words::text::{tame, timestamp};
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("decision").args(["different", "retire"]))]
 pub struct ConflictArgs {
-    /// Id, MAC or serial number
+    /// Id, MAC, serial number or asset tag
     pub machine: String,
-    /// They are different machines: keep both; what they share counts no more
+    /// They are different machines: keep both and ignore the facts that they share
     #[arg(long)]
     pub different: bool,
     /// With --different: only the conflict with this machine
     #[arg(long, value_name = "ID", requires = "different")]
     pub with: Option<MachineId>,
-    /// It is one machine: retire this enrolment, its NICs go to the other one
+    /// They are one machine: retire this enrolment; its NICs move to the other one
     #[arg(long, value_name = "ID")]
     pub retire: Option<MachineId>,
 }
@@ -41,7 +41,7 @@ pub(crate) async fn run(client: &Client, args: ConflictArgs, out: Output) -> Res
     render::answer(out, &answer, text)
 }
 
-/// What both say, field by field.
+/// Both sides, field by field.
 pub(crate) fn text(answer: &Conflicts) -> String {
     if answer.conflicts.is_empty() {
         return format!(

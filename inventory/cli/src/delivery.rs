@@ -19,13 +19,13 @@ use words::text::{joined, segment, tame, timestamp};
 /// `slipway import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// What every command takes.
+    /// Options common to all commands.
     #[command(flatten)]
     pub common: Common,
-    /// What is in the file
+    /// What the file contains
     #[arg(value_parser = kind())]
     pub kind: Kind,
-    /// The file: .csv or .json; the columns are in docs/orders.md
+    /// The file, .csv or .json; docs/orders.md describes the columns
     pub file: PathBuf,
 }
 
@@ -34,39 +34,39 @@ fn kind() -> impl TypedValueParser<Value = Kind> {
         .try_map(|name| Kind::of_name(&name).ok_or("not a kind of file"))
 }
 
-/// What can be asked of orders.
+/// Subcommands of `slipway order`.
 #[derive(Debug, Subcommand)]
 pub enum OrderCommand {
     /// List the orders
     List,
-    /// Show how far the delivery of an order is
+    /// Show how much of an order was delivered
     Show {
         /// Order number
         number: String,
-        /// As CSV, one row a machine
+        /// Print CSV, one row per machine
         #[arg(long)]
         csv: bool,
     },
-    /// Remove an order that no place of the rack plan names
+    /// Remove an order; refused while a place of the rack plan names it
     Remove {
         /// Order number
         number: String,
     },
 }
 
-/// What can be asked of racks.
+/// Subcommands of `slipway rack`.
 #[derive(Debug, Subcommand)]
 pub enum RackCommand {
     /// List the racks of the plan
     List,
-    /// Show one rack, the highest unit first
+    /// Show one rack, highest unit first
     Show {
         /// Room
         room: String,
         /// Rack
         rack: String,
     },
-    /// Remove a place, or all places of a rack, where no machine stands
+    /// Remove a place, or all places of a rack; refused where a machine is
     Remove {
         /// Room
         room: String,
@@ -78,12 +78,12 @@ pub enum RackCommand {
     },
 }
 
-/// What can be asked of parts.
+/// Subcommands of `slipway part`.
 #[derive(Debug, Subcommand)]
 pub enum PartCommand {
-    /// Show the life of a part
+    /// Show where a part has been
     Show {
-        /// Serial number; of a network port its MAC
+        /// Serial number, or the MAC of a network port
         serial: String,
     },
 }
@@ -149,7 +149,7 @@ fn imported(report: &ImportReport) -> String {
     text
 }
 
-/// How far each of these things is, with two words before it.
+/// A table of delivery tallies; each row starts with two names.
 fn tallies<T>(
     first: &str,
     second: &str,

@@ -1,11 +1,11 @@
-//! What can go wrong with a command, and the exit code it gives.
+//! Errors of the commands and their exit codes.
 
 use inventory_api::Problem;
 use inventory_client::ClientError;
 
 use words::text::tame;
 
-/// Why a command did not do what was asked.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// The command line, a file or the environment is wrong: nothing was tried.
@@ -14,10 +14,10 @@ pub enum CliError {
     /// The server answered with a problem.
     #[error("{}", problem(.0))]
     Refused(Problem),
-    /// It was tried and failed.
+    /// The command was tried and failed.
     #[error("{0}")]
     Failed(String),
-    /// A machine was checked and is not as expected. The whole answer, for standard output.
+    /// The checked machine is not as expected. Holds the whole answer, for standard output.
     #[error("{0}")]
     Verdict(String),
 }
@@ -41,7 +41,7 @@ impl CliError {
         CliError::Failed(text.into())
     }
 
-    /// 1: refused or failed; 2: the question was wrong.
+    /// 1: refused, failed or a failed check; 2: wrong usage.
     pub fn exit_code(&self) -> u8 {
         match self {
             CliError::Usage(_) => 2,
@@ -50,9 +50,9 @@ impl CliError {
     }
 }
 
-/// A problem in words, with what to do where the code tells.
+/// The problem as text, with a hint for status 401.
 fn problem(p: &Problem) -> String {
-    // The faults of a file stand one a line.
+    // The detail of a refused import has one error per line.
     let detail: Vec<String> = p.detail.lines().take(60).map(|line| tame(line, 2000)).collect();
     let mut text = format!("{}: {}", tame(&p.title, 200), detail.join("\n  "));
     let hint = match p.status {

@@ -1,7 +1,7 @@
-//! The commands for people: they speak to a running server over its API, or work on local files.
+//! The commands for people. They call a running server's API or work on local files.
 //!
-//! `main.rs` parses [`Command`] as a part of its own, reads the environment into [`CliEnv`] and ends the process with
-//! what [`run`] returns: 0 done, 1 refused or failed, 2 the question itself was wrong.
+//! `main.rs` flattens [`Command`] into its own subcommands, reads the environment into [`CliEnv`] and exits
+//! with the code that [`run`] returns.
 
 pub mod check;
 mod conflict;
@@ -29,58 +29,58 @@ pub use conflict::ConflictArgs;
 pub use error::CliError;
 pub use table::Table;
 
-/// What the environment says; only `main.rs` reads it: SLIPWAY_URL, SLIPWAY_TOKEN and SLIPWAY_CA.
+/// Settings from SLIPWAY_URL, SLIPWAY_TOKEN and SLIPWAY_CA; only `main.rs` reads the environment.
 pub use inventory_client::Server as CliEnv;
 
 /// A command for people.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List machines, look at one, and tell them what to do
+    /// List, inspect and operate machines
     Machine(Asked<MachineCommand>),
-    /// Install a machine: plan, show, go
+    /// Install a machine: make a plan, show it, then start
     Deploy(DeployArgs),
     /// List, build, import and verify images
     Image(Asked<ImageCommand>),
-    /// Make the operating system that lives in memory
+    /// Build and sign the mini-os, which runs in memory
     MiniOs(Asked<MiniOsCommand>),
-    /// Say how far a machine came in its network boot, and what to look at
+    /// Show how far a machine got in its network boot, and what to check
     Explain(ExplainArgs),
-    /// Make the password that opens the rescue system at a machine's console
+    /// Create the password that opens the rescue system at a machine's console
     Rescue(RescueArgs),
-    /// Which loaders worked on which NICs, by model; forget it
+    /// Show which loaders worked on which NICs, by model, or forget it
     Loaders(loaders::LoadersArgs),
     /// Provisioning networks: other DHCP servers, addresses in use, reservations
     Network(network::NetworkArgs),
-    /// Take in a file of orders, hardware profiles or racks, whole or not at all
+    /// Import a file of orders, hardware profiles or racks, all or nothing
     Import(delivery::ImportArgs),
-    /// Orders: what was received, what is as ordered, what is missing
+    /// Orders: what was received, what passes its check, what is missing
     Order(Asked<delivery::OrderCommand>),
-    /// Racks: what stands where
+    /// Racks: which machine is in which place
     Rack(Asked<delivery::RackCommand>),
     /// Hardware profiles: what one machine of a kind must have
     Profile(Asked<check::ProfileCommand>),
-    /// Parts: the life of each that has a serial number
+    /// Parts with a serial number: where each has been
     Part(Asked<delivery::PartCommand>),
     /// Check an asset report against a hardware profile, without a server
     Check(check::CheckArgs),
 }
 
-/// What every command takes.
+/// Options common to all commands.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
-    /// How to answer
+    /// Output format
     #[arg(long, short, value_enum, default_value_t, global = true)]
     pub output: Output,
     /// Address of the server [environment: SLIPWAY_URL]
     #[arg(long, value_name = "URL", global = true)]
     pub url: Option<String>,
-    /// Certificate authority of the server, PEM; nothing else is trusted [environment: SLIPWAY_CA]
+    /// Certificate authority of the server, PEM; no other is trusted [environment: SLIPWAY_CA]
     #[arg(long, value_name = "FILE", global = true)]
     pub ca: Option<PathBuf>,
 }
 
 impl Common {
-    /// The server's client. Options win over the environment.
+    /// The API client. Options override the environment.
     fn client(&self, env: CliEnv) -> Result<Client, CliError> {
         Ok(Client::new(Server {
             url: self.url.clone().or(env.url),
@@ -90,18 +90,18 @@ impl Common {
     }
 }
 
-/// What is asked of a thing that several things can be asked of.
+/// A command that has subcommands.
 #[derive(Debug, Args)]
 pub struct Asked<C: Subcommand> {
-    /// What every command takes.
+    /// Options common to all commands.
     #[command(flatten)]
     pub common: Common,
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: C,
 }
 
-/// Form of the answer.
+/// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people
@@ -111,7 +111,7 @@ pub enum Output {
     Json,
 }
 
-/// What can be done with machines. MACHINE is an id, a MAC or a serial number.
+/// `slipway machine`. MACHINE is an id, a MAC, a serial number or an asset tag.
 #[derive(Debug, Subcommand)]
 pub enum MachineCommand {
     /// List the machines
@@ -122,63 +122,63 @@ pub enum MachineCommand {
     },
     /// Show one machine: state, verdict, hardware, plan, verification
     Show(Which),
-    /// Show what happened to a machine: the newest 200 rows
+    /// Show the history of a machine: the newest 200 rows
     History {
         /// Id, MAC, serial number or asset tag
         machine: String,
-        /// The rows before this one
+        /// Show the rows before this one
         #[arg(long, value_name = "ROW")]
         before: Option<i64>,
     },
-    /// Check the hardware against what is expected
+    /// Check the hardware against its hardware profile and rack place
     Commission(Which),
-    /// Install a machine: plan, show, go
+    /// Install a machine: make a plan, show it, then start
     Deploy(Order),
-    /// Wipe the disk of a machine and make it ready again
+    /// Wipe what a deployment wrote and make the machine ready again
     Release(Confirmed),
-    /// Take a machine out of service
+    /// Take a machine out of service for good
     Retire(Confirmed),
-    /// Try again what failed
+    /// Retry what failed
     Retry(Which),
-    /// Stop what is going on
+    /// Abort what is in progress
     Abort(Which),
-    /// Let a machine boot whose boot script is held because its firmware was not heard by DHCP
+    /// Let a machine boot whose boot script is held because no DHCP request of its firmware was heard
     Admit(Which),
-    /// Delete all that is kept of a machine that is retired or never got further than its first boot
+    /// Delete everything stored about a machine that is retired or whose agent was never heard
     Forget(Confirmed),
-    /// Show two machines that claim one identity side by side, and say which it is
+    /// Compare two machines that claim one identity, and decide which it is
     Conflict(ConflictArgs),
-    /// Have the agent report again and check it; a deployed machine is not disturbed
+    /// Ask the agent for a new report and check it; a deployed machine is not disturbed
     Recheck(Which),
     /// Switch on the locate LED
     Identify {
         /// Id, MAC, serial number or asset tag
         machine: String,
-        /// For how many seconds, at most 255; 0 switches it off
+        /// Seconds to keep it on, at most 255; 0 switches it off
         #[arg(long, default_value_t = 60)]
         seconds: u8,
     },
-    /// Load CPU, memory and disks (reading only) of a machine in the mini-os and watch it
+    /// Load CPU, memory and disks (read only) of a machine in the mini-os and watch its health
     BurnIn {
         /// Id, MAC, serial number or asset tag
         machine: String,
-        /// Seconds of load on every processor
+        /// Seconds of full load on all CPUs; 0 skips this part
         #[arg(long, default_value_t = 300)]
         cpu: u32,
-        /// Seconds of writing and reading memory
+        /// Seconds of writing and reading memory, at least one pass; 0 skips this part
         #[arg(long, default_value_t = 300)]
         memory: u32,
-        /// Seconds of reading each disk
+        /// Seconds of reading each disk, all at once; 0 skips this part
         #[arg(long, default_value_t = 120)]
         disk: u32,
         /// Fail above this temperature, degrees Celsius
         #[arg(long, value_name = "C")]
         max_temperature: Option<f64>,
-        /// Fail below this speed of reading a disk, MB/s
+        /// Fail if a disk reads more slowly than this, MB/s
         #[arg(long, value_name = "MB/S")]
         min_disk_speed: Option<f64>,
     },
-    /// Leave a note that a fault is put right, then check again
+    /// Note that a fault is repaired, then check again
     Fixed {
         /// Id, MAC, serial number or asset tag
         machine: String,
@@ -190,16 +190,16 @@ pub enum MachineCommand {
 /// One machine.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// Id, MAC or serial number
+    /// Id, MAC, serial number or asset tag
     pub machine: String,
 }
 
-/// One machine, and a yes where something is lost.
+/// One machine, for commands that lose data and ask first.
 #[derive(Debug, Args)]
 pub struct Confirmed {
-    /// Id, MAC or serial number
+    /// Id, MAC, serial number or asset tag
     pub machine: String,
-    /// Do not ask: what the machine holds may be lost
+    /// Do not ask for confirmation, although data may be lost
     #[arg(long)]
     pub yes: bool,
 }
@@ -207,21 +207,21 @@ pub struct Confirmed {
 /// `slipway deploy`.
 #[derive(Debug, Args)]
 pub struct DeployArgs {
-    /// What every command takes.
+    /// Options common to all commands.
     #[command(flatten)]
     pub common: Common,
-    /// What to deploy.
+    /// The machine and what to deploy on it.
     #[command(flatten)]
     pub order: Order,
 }
 
-/// A deployment: of which machine, and what.
+/// The machine and either a profile or a request.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["profile", "request"]))]
 pub struct Order {
-    /// Id, MAC or serial number
+    /// Id, MAC, serial number or asset tag
     pub machine: String,
-    /// A profile of the server's configuration
+    /// Name of a deployment profile in the server's configuration
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// A deploy request as TOML
@@ -235,7 +235,7 @@ pub struct Order {
     pub yes: bool,
 }
 
-/// What can be done with images.
+/// `slipway image`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ImageCommand {
     /// List the images the server can install
@@ -245,14 +245,14 @@ pub enum ImageCommand {
         /// The recipe
         #[arg(value_name = "RECIPE.toml")]
         recipe: PathBuf,
-        /// Where images are kept: the server's directory
+        /// Image directory of the server
         #[arg(long, default_value_os_t = local::images_dir())]
         dir: PathBuf,
-        /// Where downloaded packages are kept
+        /// Directory where downloaded packages are cached
         #[arg(long, default_value = "/var/cache/slipway")]
         cache: PathBuf,
     },
-    /// Take in an ext4 root file system that was made elsewhere
+    /// Import an ext4 root file system that was made elsewhere
     Import {
         /// The file system image, raw or compressed with zstd
         file: PathBuf,
@@ -262,32 +262,32 @@ pub enum ImageCommand {
         /// Version: a-z, 0-9, '-', '.'
         #[arg(long = "image-version", value_name = "VERSION")]
         version: String,
-        /// Operating system in words; absent: what its os-release says
+        /// Operating system in words; default: from its os-release
         #[arg(long)]
         os: Option<String>,
-        /// It holds secrets: serve it to machines with a certificate only
+        /// The image holds secrets: serve it only to machines with a certificate
         #[arg(long)]
         private: bool,
-        /// Where images are kept: the server's directory
+        /// Image directory of the server
         #[arg(long, default_value_os_t = local::images_dir())]
         dir: PathBuf,
     },
-    /// Read every byte of one image or all, and compare with the manifest
+    /// Read every byte of one image, or of all, and compare with the manifest
     Verify {
-        /// NAME or NAME@VERSION; absent: all
+        /// NAME or NAME@VERSION; default: all
         image: Option<String>,
-        /// Where images are kept: the server's directory
+        /// Image directory of the server
         #[arg(long, default_value_os_t = local::images_dir())]
         dir: PathBuf,
     },
 }
 
-/// What can be done with the mini-os.
+/// `slipway mini-os`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum MiniOsCommand {
-    /// Make kernel and initramfs from Debian's packages and the agent
+    /// Build kernel and initramfs from Debian packages and the agent
     Build(BuildMiniOs),
-    /// Sign it and its loaders with the site's own key, for machines with Secure Boot that trust that key
+    /// Sign the mini-os and its loaders with the site's own key, for Secure Boot machines that trust it
     Sign(SignMiniOs),
 }
 
@@ -300,7 +300,7 @@ pub struct SignMiniOs {
     /// Private key, PEM, without a passphrase
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
-    /// Its certificate, PEM: the one that is enrolled in the machines' firmware
+    /// Certificate of that key, PEM, as enrolled in the machines' firmware
     #[arg(long, value_name = "FILE")]
     pub cert: PathBuf,
 }
@@ -308,19 +308,19 @@ pub struct SignMiniOs {
 /// `slipway mini-os build`.
 #[derive(Clone, Debug, Args)]
 pub struct BuildMiniOs {
-    /// For which machines; that of arm64 goes into a directory `arm64` below --out
+    /// Architecture of the machines; arm64 goes into the directory `arm64` below --out
     #[arg(long, default_value = "amd64", value_parser = ["amd64", "arm64"])]
     pub arch: String,
-    /// How much is in it: every server driver, or what virtual machines need
+    /// Drivers: full has all for servers, small what virtual machines need
     #[arg(long, default_value = "full", value_parser = ["full", "small"])]
     pub variant: String,
-    /// The agent: a static slipway-agent
+    /// A statically linked slipway-agent
     #[arg(long, value_name = "FILE")]
     pub agent: PathBuf,
-    /// Where kernel, initramfs and manifest.json go
+    /// Output directory for kernel, initramfs and manifest.json
     #[arg(long, value_name = "DIR", default_value = "/var/lib/slipway/mini-os")]
     pub out: PathBuf,
-    /// Where downloaded packages are kept
+    /// Directory where downloaded packages are cached
     #[arg(long, value_name = "DIR", default_value = "/var/cache/slipway")]
     pub cache: PathBuf,
 }
@@ -328,7 +328,7 @@ pub struct BuildMiniOs {
 /// `slipway rescue`.
 #[derive(Debug, Args)]
 pub struct RescueArgs {
-    /// What every command takes.
+    /// Options common to all commands.
     #[command(flatten)]
     pub common: Common,
     /// The machine.
@@ -336,7 +336,7 @@ pub struct RescueArgs {
     pub which: Which,
 }
 
-/// A MAC or a GUID as it is asked about.
+/// Parses a MAC or an InfiniBand GUID; the error is the MAC's.
 fn nic(text: &str) -> Result<String, String> {
     let mac = text.parse::<Mac>().map(|mac| mac.to_string());
     mac.or_else(|error| {
@@ -348,13 +348,13 @@ fn nic(text: &str) -> Result<String, String> {
 /// `slipway explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// What every command takes.
+    /// Options common to all commands.
     #[command(flatten)]
     pub common: Common,
-    /// MAC of the NIC that boots, e.g. 52:54:00:12:34:56, or GUID of an InfiniBand port
+    /// MAC of the boot NIC, e.g. 52:54:00:12:34:56, or GUID of an InfiniBand port
     #[arg(value_name = "MAC", value_parser = nic)]
     pub nic: String,
-    /// Forget which loaders failed on it: its next boot begins with the first loader again
+    /// Forget which loaders worked or failed on it; its next boot starts with the first loader
     #[arg(long)]
     pub forget_loader: bool,
 }
@@ -366,17 +366,17 @@ fn now() -> UnixMs {
     UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Runs a command: answers go to standard output, errors to standard error. Returns the exit code: 0 done, 1 refused
-/// or failed, 2 the question itself was wrong.
+/// Runs a command: answers go to standard output, errors to standard error. Returns the exit code: 0 done, 1
+/// refused or failed (a failed check too), 2 wrong usage ([`CliError::exit_code`]).
 pub async fn run(command: Command, env: CliEnv) -> u8 {
     match execute(command, env).await {
         Ok(text) => {
             use std::io::Write as _;
-            // A closed pipe (`slipway machine list | head -1`) is no error worth a word.
+            // Ignore a closed pipe (`slipway machine list | head -1`).
             let _ = std::io::stdout().lock().write_all(text.as_bytes());
             0
         }
-        // The answer that a program asked for, and no error of the command.
+        // The requested answer, not an error: it goes to standard output too.
         Err(CliError::Verdict(text)) => {
             use std::io::Write as _;
             let _ = std::io::stdout().lock().write_all(text.as_bytes());
@@ -389,7 +389,7 @@ pub async fn run(command: Command, env: CliEnv) -> u8 {
     }
 }
 
-/// Runs a command and returns what it has to say.
+/// Runs a command and returns its answer.
 ///
 /// # Errors
 /// What was tried, on what, and what to do; see [`CliError`].
@@ -442,7 +442,7 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
 }
 
 impl Order {
-    /// The order as the API takes it; reads the request file.
+    /// The request body for the API; reads the request file.
     fn order(&self) -> Result<DeployOrder, CliError> {
         let Some(path) = &self.request else {
             let profile = self.profile.clone().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `slipway loaders`: which loaders worked on which NICs, and forgetting it.
+//! `slipway loaders`: shows or forgets which loaders worked on which NICs.
 
 use clap::Args;
 use inventory_api::Mac;
@@ -13,11 +13,11 @@ use words::text::{segment, tame};
 /// `slipway loaders`.
 #[derive(Debug, Args)]
 pub struct LoadersArgs {
-    /// What every command takes.
+    /// Options common to all commands.
     #[command(flatten)]
     pub common: Common,
-    /// Forget what is known of a NIC (its MAC) or of a model (PCI id as 8086:10d3, start of the MAC as 52:54:00): the next
-    /// boot begins with the first loader again
+    /// Forget what is known about a NIC (its MAC) or a model (PCI id such as 8086:10d3, or MAC prefix such as
+    /// 52:54:00); the next boot starts with the first loader
     #[arg(long, value_name = "NIC")]
     pub forget: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! Commands that work on local files: images and the mini-os. They need no server; a running one finds a new image by
-//! itself, because it lists the directory anew.
+//! Commands that work on local files: images and the mini-os. They need no server. A running server finds a
+//! new image by itself, because it lists the directory each time.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::{BuildMiniOs, CliError, ImageCommand, Output, render};
 use inventory_api::text::with_causes;
 use words::text::disk_size;
 
-/// `slipway image build|import|verify`; `list` asks the server and does not come here.
+/// `slipway image build|import|verify`; `list` asks the server and is handled elsewhere.
 pub(crate) fn image(command: &ImageCommand, output: Output) -> Result<String, CliError> {
     match command {
         ImageCommand::List => Err(CliError::usage("image list asks the server")),
@@ -133,8 +133,8 @@ pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, Cli
         Some(manifest) => manifest,
         None => mini_os::build(&request).map_err(|e| CliError::failed(with_causes(&e)))?,
     };
-    // Without them most machines boot all the same: their absence is no reason to have no mini-os. Those of all architectures
-    // are in one place.
+    // A failed download is only a warning, because most machines boot without these loaders. They go into
+    // `--out` itself for all architectures.
     if !mini_os::has_loaders(&build.out)
         && let Err(error) = mini_os::fetch_loaders(&build.out, &request.cache)
     {
@@ -163,7 +163,7 @@ pub(crate) async fn blocking(
         .map_err(|e| CliError::failed(format!("the work ended early: {e}")))?
 }
 
-/// Where the server looks for images by default.
+/// The server's default image directory.
 pub(crate) fn images_dir() -> PathBuf {
     "/var/lib/slipway/images".into()
 }

@@ -108,7 +108,7 @@ pub(crate) async fn deploy(order: Order, common: &Common, env: CliEnv) -> Result
     deploy_with(&common.client(env)?, order, common.output).await
 }
 
-/// Shows the plan first and asks, unless told not to.
+/// Shows the plan and asks for confirmation, unless `--yes` is given.
 async fn deploy_with(client: &Client, order: Order, out: Output) -> Result<String, CliError> {
     let body = order.order()?;
     let here = path(&order.machine, "/deploy")?;
@@ -132,9 +132,10 @@ async fn verb(client: &Client, machine: &str, verb: Verb, out: Output) -> Result
     render::answer(out, &done, |d| render::verb(machine, d))
 }
 
-/// The path of a machine. Serial numbers may hold anything: encoded as one path segment.
+/// The API path of a machine. A serial number may contain any character, so it is encoded as one path
+/// segment.
 pub(super) fn path(machine: &str, rest: &str) -> Result<String, CliError> {
-    // URL rules resolve these two away, percent-encoded or not.
+    // URL rules resolve `.` and `..` away, percent-encoded or not.
     if machine.is_empty() || machine.len() > 128 || machine == "." || machine == ".." {
         return Err(CliError::usage(
             "MACHINE is an id, a MAC or a serial number: 1 to 128 bytes",
@@ -143,7 +144,6 @@ pub(super) fn path(machine: &str, rest: &str) -> Result<String, CliError> {
     Ok(format!("/v1/machines/{}{rest}", segment(machine)))
 }
 
-/// What was asked of an agent, in a line.
 fn asked(machine: &str, task: Option<&TaskStatus>) -> String {
     let machine = text::tame(machine, 128);
     match task {
@@ -156,7 +156,7 @@ fn asked(machine: &str, task: Option<&TaskStatus>) -> String {
     }
 }
 
-/// Asks, unless told not to, with what is lost.
+/// Asks for confirmation, naming what is lost, unless `--yes` is given.
 async fn confirmed(
     client: &Client,
     asked: &Confirmed,
@@ -169,7 +169,7 @@ async fn confirmed(
     confirm(&what(&detail))
 }
 
-/// Asks on the terminal; without one the answer is no.
+/// Asks on the terminal; without a terminal the answer is no.
 fn confirm(what: &str) -> Result<(), CliError> {
     if !std::io::stdin().is_terminal() {
         return Err(CliError::usage(format!(

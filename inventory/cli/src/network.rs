@@ -1,4 +1,4 @@
-//! `slipway network`: how the provisioning networks stand, and addresses kept for machines.
+//! `slipway network`: state of the provisioning networks, and reservations.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -13,31 +13,31 @@ use super::{CliEnv, CliError, Common};
 use words::text::boot::{gives, sender};
 use words::text::{segment, tame, timestamp};
 
-/// Senders of messages that are no machine's that are shown.
+/// Most senders of unanswered messages shown.
 const SENDERS: usize = 40;
 
 /// `slipway network`.
 #[derive(Debug, Args)]
 pub struct NetworkArgs {
-    /// What every command takes.
+    /// Options common to all commands.
     #[command(flatten)]
     pub common: Common,
-    /// What to do.
+    /// The subcommand; default: list.
     #[command(subcommand)]
     pub command: Option<NetworkCommand>,
 }
 
-/// What can be done with networks.
+/// Subcommands of `slipway network`.
 #[derive(Debug, Subcommand)]
 pub enum NetworkCommand {
-    /// List the networks: what Slipway does there, addresses in use, other DHCP servers
+    /// List the networks: mode, addresses in use, other DHCP servers
     List,
-    /// Show one network: other DHCP servers, reservations, what happened
+    /// Show one network: other DHCP servers, reservations, events
     Show {
         /// Name in the configuration
         name: String,
     },
-    /// Keep an address for a machine, for as long as it lives
+    /// Reserve an address for a machine until it is retired
     Reserve {
         /// Name of the network
         name: String,
@@ -46,14 +46,14 @@ pub enum NetworkCommand {
         /// Address
         address: Ipv4Addr,
     },
-    /// Put an address back into use that somebody was found to use
+    /// Offer an address again that is quarantined because somebody used or declined it
     Unquarantine {
         /// Name of the network
         name: String,
         /// Address
         address: Ipv4Addr,
     },
-    /// Keep no address for a machine any more
+    /// Remove the reservation of a machine
     Unreserve {
         /// Name of the network
         name: String,

@@ -1,4 +1,5 @@
-//! Answers as text. Pure: the time is an argument. Everything a machine said is tamed before it reaches a terminal.
+//! Answers as text. Pure: the time is an argument. Text that came from a machine is sanitized with `tame`
+//! before it reaches a terminal.
 
 use inventory_api::UnixMs;
 use inventory_api::check::{CheckResult, Severity, Verdict};
@@ -16,10 +17,10 @@ use super::{CliError, Output};
 use words::text::{ago, counted, disk_size, duration, joined, macs_words, memory_size, tame, timestamp};
 use words::text::{boot as boot_text, plan as plan_text};
 
-/// Tasks, and notes, that are shown of one machine.
+/// Most tasks, and most notes, shown for one machine.
 const SHOWN_TASKS: usize = 10;
 
-/// The answer in the form that was asked for.
+/// The answer in the requested format.
 pub(crate) fn answer<T: Serialize>(
     output: Output,
     value: &T,
@@ -33,7 +34,6 @@ pub(crate) fn answer<T: Serialize>(
     }
 }
 
-/// Host name, else serial number, else id.
 pub(crate) fn name(m: &MachineSummary) -> String {
     tame(&m.name(), 80)
 }
@@ -67,14 +67,14 @@ pub(crate) fn machines(machines: &[MachineSummary], now: UnixMs) -> String {
         ]
     });
     let mut text = table.text(0);
-    // Whoever reads the list must not take one of two machines for the other.
+    // Explain each conflict, so that no reader takes one machine for the other.
     for m in machines.iter().filter(|m| !m.conflicts_with.is_empty()) {
         text.push_str(&format!("{} {}\n", m.id, conflict(m)));
     }
     text
 }
 
-/// The state, and what nobody must overlook in a list.
+/// The state, with the marks that must not be overlooked in a list.
 fn listed_state(m: &MachineSummary) -> String {
     let mut text = state(&m.status);
     if m.verdict == Some(Verdict::Fail) {
@@ -86,7 +86,7 @@ fn listed_state(m: &MachineSummary) -> String {
     text
 }
 
-/// With whom a machine is in conflict about who it is, and how to decide.
+/// The machines that claim the same identity, and the command that decides.
 fn conflict(m: &MachineSummary) -> String {
     let others: Vec<String> = m
         .conflicts_with
@@ -106,7 +106,7 @@ fn conflict(m: &MachineSummary) -> String {
     )
 }
 
-/// Key and value lines.
+/// Aligned lines of key and value; keys without a value are left out.
 fn facts(lines: &[(&str, Option<String>)]) -> String {
     let width = lines
         .iter()
@@ -123,7 +123,7 @@ fn facts(lines: &[(&str, Option<String>)]) -> String {
     out
 }
 
-/// "retire, release"; a verb of a newer server is left out.
+/// "retire, release". Verbs that only a newer server knows are left out.
 fn verbs(verbs: &[Verb]) -> Option<String> {
     let known = verbs.iter().filter(|verb| **verb != Verb::Unknown);
     let words: Vec<String> = known.map(Verb::to_string).collect();
@@ -196,7 +196,7 @@ pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
     out
 }
 
-/// Place, what was asked of its agent, and notes.
+/// Rack place, tasks of the agent and notes.
 fn at_the_rack(d: &MachineDetail, now: UnixMs) -> String {
     let from = d.expected_from.as_ref();
     let place = from.and_then(|f| f.placement.as_ref());
@@ -229,7 +229,6 @@ fn at_the_rack(d: &MachineDetail, now: UnixMs) -> String {
     }
 }
 
-/// How grave a finding is, in a word.
 pub(crate) fn severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
@@ -256,7 +255,7 @@ fn check(result: &CheckResult) -> String {
 }
 
 fn report(r: &AssetReport) -> String {
-    // Reports of older agents have an entry for each path.
+    // Older agents report each path to a disk as a disk of its own.
     let r = &distinct(r.clone());
     let mut out = String::from("\nHardware\n");
     let modules = r.memory.slots.iter().filter(|s| s.size_bytes.is_some()).count();
@@ -337,7 +336,7 @@ fn report(r: &AssetReport) -> String {
     out
 }
 
-/// A plan, readable before it runs.
+/// An install plan as text, to be read before it runs.
 pub(crate) fn plan(p: &InstallPlan) -> String {
     let mut out = format!("\nPlan {} for {}\n", p.id, p.machine);
     out.push_str(&facts(&[

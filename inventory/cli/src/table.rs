@@ -1,10 +1,10 @@
-//! Tables for a terminal: aligned by display width, no colour, no frame.
+//! Tables for a terminal: aligned by display width, without colour or frame.
 
 use unicode_width::UnicodeWidthStr as _;
 
 use words::text::tame;
 
-/// Cells are never wider.
+/// Longer cells are cut to this length.
 const MAX_CELL: usize = 100;
 
 /// Rows of cells under a heading.
@@ -20,7 +20,7 @@ impl Table {
         }
     }
 
-    /// A row for each of these things.
+    /// A table with one row per item.
     pub(crate) fn of<T, C: IntoIterator<Item: AsRef<str>>>(
         heading: &[&str],
         things: impl IntoIterator<Item = T>,
@@ -31,7 +31,7 @@ impl Table {
         table
     }
 
-    /// Adds a row; "-" stands for an empty cell.
+    /// Adds a row; an empty cell is shown as "-".
     pub fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         let cells = cells.into_iter().map(|c| match c.as_ref() {
             "" => "-".to_owned(),
@@ -40,7 +40,7 @@ impl Table {
         self.rows.push(cells.collect());
     }
 
-    /// The table after an empty line, or nothing when it has no rows.
+    /// The table after an empty line, or nothing if it has no rows.
     pub(crate) fn part(&self, indent: usize) -> String {
         match self.rows.len() {
             0 | 1 => String::new(),
@@ -48,7 +48,7 @@ impl Table {
         }
     }
 
-    /// The table, each line indented by `indent` spaces and without trailing spaces.
+    /// The table, each line indented by `indent` spaces, without trailing spaces.
     pub fn text(&self, indent: usize) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {

@@ -145,7 +145,7 @@ m-5254001a2b03  failed/deploying                   web-03    Dell Inc. PowerEdge
 m-5254001a2b04  deploying/installing 58 %          web-04    Dell Inc. PowerEdge R650  7XK04Q3  52:54:00:1a:2b:04  10.77.0.104  28 s ago
 m-5254001a2b05  deploying/await-local-boot 100 %   web-05    Dell Inc. PowerEdge R650  7XK05Q3  52:54:00:1a:2b:05  10.77.0.105  35 s ago
 ";
-    // The widths of the columns follow the cells.
+    // Column widths depend on the cells, so compare words only.
     let squeeze = |t: &str| {
         t.lines()
             .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "))

@@ -1,4 +1,4 @@
-//! The API's client: TLS to a server whose certificate authority is ours, problems as errors, bounded answers.
+//! Client of the API: TLS only, problems as errors, answers of limited size.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,35 +11,35 @@ use reqwest::{Certificate, Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// No answer of the API is larger.
+/// Largest answer accepted, bytes.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// Why there is no answer.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The address, the token or the certificate authority cannot be used: nothing was sent.
+    /// The address, the path, the token or the certificate authority is unusable: nothing was sent.
     #[error("{0}")]
     Usage(String),
     /// The server answered with a problem.
     #[error(transparent)]
     Refused(Problem),
-    /// No answer came, or one that cannot be read: what was tried, and what to do.
+    /// No answer came, or one that cannot be read. Says what was tried and what to do.
     #[error("{0}")]
     Failed(String),
 }
 
-/// Which server, and as who.
+/// The server, and the credentials to use.
 #[derive(Clone, Default)]
 pub struct Server {
     /// Base address of the server, e.g. `https://10.0.0.1:8443`.
     pub url: Option<String>,
-    /// An API token. A secret.
+    /// API token. A secret.
     pub token: Option<String>,
-    /// PEM file of the certificate authority to trust, and no other.
+    /// PEM file of the only certificate authority to trust; `None`: the default roots.
     pub ca: Option<PathBuf>,
 }
 
-/// A connection to one server.
+/// Client of one server.
 pub struct Client {
     http: reqwest::Client,
     base: Url,
@@ -47,17 +47,17 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of this server. Sends nothing.
+    /// Checks the settings; sends nothing.
     ///
     /// # Errors
-    /// Address or token is missing, or something given cannot be used.
+    /// The address or token is missing, or a setting is unusable.
     pub fn new(server: Server) -> Result<Client, ClientError> {
         let url = server
             .url
             .ok_or_else(|| usage("which server? Give --url https://HOST:8443 or set SLIPWAY_URL"))?;
         let base =
             Url::parse(&url).map_err(|e| usage(format!("the server address {url:?} is wrong: {e}")))?;
-        // A token never leaves without TLS.
+        // Never send a token without TLS.
         if base.scheme() != "https" || base.host_str().is_none() {
             return Err(usage(format!(
                 "the server address {url:?} must be https://HOST:PORT"
@@ -68,7 +68,7 @@ impl Client {
             .map(|t| t.trim().to_owned())
             .filter(|t| !t.is_empty())
             .ok_or_else(|| usage("no API token: set SLIPWAY_TOKEN (it is not taken from the command line, where others could read it)"))?;
-        // One provider in the process; a second call is harmless.
+        // Only one provider per process; a second installation fails harmlessly.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
@@ -100,7 +100,7 @@ impl Client {
         self.send(Method::GET, path, None::<&()>).await
     }
 
-    /// All items of a list, page after page. `path` may have a query.
+    /// All items of a list, fetched page by page. `path` may have a query.
     pub async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
         let path = format!(
             "{path}{}limit={}",
@@ -116,7 +116,7 @@ impl Client {
         Ok(items)
     }
 
-    /// `POST path` with a JSON body, or none.
+    /// `POST path` with an optional JSON body.
     pub async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -153,7 +153,7 @@ impl Client {
         understood(&method, &url, &bytes)
     }
 
-    /// `POST path` with a file.
+    /// `POST path` with the bytes of a file as body.
     pub async fn post_file<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -168,7 +168,7 @@ impl Client {
         understood(&Method::POST, &url, &bytes)
     }
 
-    /// `GET path`, whose answer is a text.
+    /// `GET path`, answered with text.
     pub async fn get_text(&self, path: &str) -> Result<String, ClientError> {
         let (request, url) = self.request(&Method::GET, path)?;
         let bytes = answered(&Method::GET, &url, request).await?;
@@ -196,7 +196,7 @@ fn failed(text: impl Into<String>) -> ClientError {
     ClientError::Failed(text.into())
 }
 
-/// The bytes of an answer, or its problem.
+/// The body of a successful answer; `Err`: the server's problem, or why no answer could be read.
 async fn answered(
     method: &Method,
     url: &Url,
@@ -235,9 +235,9 @@ fn understood<T: DeserializeOwned>(method: &Method, url: &Url, bytes: &[u8]) -> 
     })
 }
 
-/// What to look at when no answer came.
+/// The error for a missing answer, with a hint at what to check.
 fn unreachable(url: &Url, error: &reqwest::Error) -> String {
-    // reqwest hides the cause that matters at the bottom.
+    // reqwest hides the cause that matters at the end of the source chain.
     let why = with_causes(error);
     let hint = if why.contains("UnknownIssuer") || why.contains("invalid peer certificate") {
         "give the server's certificate authority with --ca FILE or SLIPWAY_CA (DATA_DIR/ca/ca.pem on the server)"

@@ -1,4 +1,4 @@
-//! The file as it is written.
+//! The file as written, before its values are checked.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -58,7 +58,8 @@ impl Default for Api {
     }
 }
 
-/// A rack of a thousand nodes that is switched on at once is enrolled in five minutes; a stranger fills no list in a night.
+/// A rack of a thousand nodes that is switched on at once is enrolled in five minutes, and the rate at which
+/// a stranger can enroll made-up machines stays bounded.
 const ENROLMENTS_PER_MINUTE: u32 = 200;
 
 #[derive(Deserialize)]

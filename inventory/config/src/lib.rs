@@ -1,4 +1,4 @@
-//! `slipway.toml`: read, checked, printed in its checked form.
+//! Reads and checks `slipway.toml`, and prints its checked form.
 
 mod file;
 
@@ -17,10 +17,10 @@ use toml::Spanned;
 use file::File;
 use words::text::listed;
 
-/// Directory of Debian's package `ipxe`.
+/// Where Debian's package `ipxe` installs its loaders.
 const HOST_LOADERS: &str = "/usr/lib/ipxe";
 
-/// Why a configuration cannot be used. Names the file and, where there is one, the line.
+/// Why a configuration is unusable. Names the file and, if known, the line.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -28,25 +28,25 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What came back.
+        /// The cause.
         source: std::io::Error,
     },
-    /// Not TOML, or not what is allowed.
+    /// Not TOML, or a key, type or value that is not allowed.
     #[error("{path}: {detail}")]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Line, what is wrong and what is allowed.
+        /// Line, the mistake and what is allowed.
         detail: String,
     },
-    /// A value that cannot be used.
+    /// A value is not allowed.
     #[error("{path}:{line}: {detail}")]
     Value {
         /// The file.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// What is wrong and what is allowed.
+        /// The mistake and what is allowed.
         detail: String,
     },
 }
@@ -54,23 +54,23 @@ pub enum ConfigError {
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the store, the authority and the leases are. Mode 0700.
+    /// Directory of the store, the authority and the leases; created with mode 0700.
     pub data_dir: PathBuf,
-    /// Users' and agents' TLS port.
+    /// The TLS listener for users and agents.
     pub api: Api,
-    /// The boot service.
+    /// Boot service.
     pub boot: Boot,
-    /// The mini-os.
+    /// Mini-os.
     pub mini_os: MiniOs,
     /// Directory of the images.
     pub images_dir: PathBuf,
-    /// Provisioning networks; none: no boot service is started.
+    /// Provisioning networks; if empty, no boot service is started.
     pub networks: Vec<Network>,
-    /// What happens to machines by themselves.
+    /// What happens to machines without a person's order.
     pub policy: Policy,
-    /// Named deploy requests.
+    /// Deployment profiles, by name.
     pub profiles: BTreeMap<String, DeployRequest>,
-    /// Deadlines and attempts.
+    /// Deadlines and numbers of attempts.
     pub limits: Limits,
 }
 
@@ -79,14 +79,15 @@ pub struct Config {
 pub struct Api {
     /// Address and port of the TLS listener.
     pub listen: SocketAddr,
-    /// Further names and addresses of the server in its certificate.
+    /// Additional names and addresses for the server's certificate.
     pub names: Vec<String>,
 }
 
-/// Longer than the longest time an agent's question is held back ([`service`]), with its pause after an error.
+/// Longer than the longest wait for an assignment (60 s, `LONGEST_WAIT` in `service`) plus the agent's
+/// longest pause after an error (15 s).
 const SILENCE_SECONDS: u64 = 90;
 
-/// The longest wait for a key: every boot of a machine that has nothing to do waits so long.
+/// Maximum of `menu_seconds`, because every boot with a menu waits this long for a key.
 const MOST_MENU_SECONDS: u32 = 60;
 
 /// `[boot]`.
@@ -98,35 +99,37 @@ pub struct Boot {
     pub tftp_port: u16,
     /// DHCP port.
     pub dhcp_port: u16,
-    /// Directory of `undionly.kpxe` and `snponly.efi`, and of `ipxe.pxe` and `ipxe.efi` for machines on which these do not
-    /// work. Without one: what `slipway mini-os build` put beside the mini-os, else Debian's package `ipxe`.
+    /// Directory of `undionly.kpxe` and `snponly.efi`, and of `ipxe.pxe` and `ipxe.efi` for machines on which
+    /// those fail. `None`: the files that `slipway mini-os build` put beside the mini-os, else those of
+    /// Debian's package `ipxe`.
     pub loaders: Option<PathBuf>,
-    /// shim for machines with Secure Boot (Debian's package `shim-signed`).
+    /// shim, for machines with Secure Boot (Debian's package `shim-signed`).
     pub shim: PathBuf,
-    /// GRUB behind it, a network build that loads by TFTP. Without one: what `slipway mini-os build` put beside the mini-os, else
-    /// Debian's package `grub-efi-amd64-signed`, whose GRUB of Debian 12 knows nothing of proxies.
+    /// GRUB that shim starts: a network build that loads by TFTP. `None`: the one that
+    /// `slipway mini-os build` put beside the mini-os, else that of Debian's package `grub-efi-amd64-signed`,
+    /// which in Debian 12 does not support proxyDHCP.
     pub grub: Option<PathBuf>,
-    /// GRUB for UEFI HTTP boot: one with the module http, as Debian 13's. Without one, what `slipway mini-os build` put beside the
-    /// mini-os.
+    /// GRUB for UEFI HTTP boot; it needs the module http, as Debian 13's has. `None`: the one that
+    /// `slipway mini-os build` put beside the mini-os.
     pub grub_http: Option<PathBuf>,
-    /// Directory of an iPXE that Microsoft has signed: `ipxe-shimx64.efi` and `ipxe.efi` as iPXE's project releases them. It is then
-    /// what machines with Secure Boot get, before shim and GRUB.
+    /// Directory of an iPXE signed by Microsoft: `ipxe-shimx64.efi` and `ipxe.efi` as released by the iPXE
+    /// project. Machines with Secure Boot then get it before shim and GRUB.
     pub signed_ipxe: Option<PathBuf>,
-    /// Seconds in which a key at the machine's own console opens the boot menu; 0: there is none, and none is waited for.
+    /// Seconds in which a key at the machine's own console opens the boot menu; 0: no menu and no wait.
     pub menu_seconds: u32,
-    /// New machines that are enrolled in a minute and network; more wait.
+    /// New machines enrolled per minute and network; the rest are held.
     pub enrolments_per_minute: u32,
-    /// The shell of the rescue system: a static busybox (Debian's package `busybox-static`).
+    /// Shell of the rescue system: a static busybox (Debian's package `busybox-static`).
     pub busybox: PathBuf,
     /// Directory of `memtest86+x64.bin` and `memtest86+x64.efi` (Debian's package `memtest86+`).
     pub memory_test: PathBuf,
-    /// How long a boot ticket can be claimed.
+    /// Seconds for which a boot ticket can be claimed.
     pub ticket_seconds: u64,
-    /// An agent that lives is heard at least once in so many seconds. Only tests set it.
+    /// A running agent is heard at least once in this many seconds. Not in the file: only tests change it.
     #[serde(skip)]
     pub silence_seconds: u64,
-    /// Simulated machines on this host: see [`netboot::Config::reply_to_source`]; a ticket may be claimed from a
-    /// loopback address. Not in the file: only a test sets it.
+    /// The machines are simulated on this host: see [`netboot::Config::reply_to_source`]; tickets may be
+    /// claimed from a loopback address. Not in the file: only tests set it.
     #[serde(skip)]
     pub simulated: bool,
 }
@@ -136,17 +139,18 @@ pub struct Boot {
 pub struct MiniOs {
     /// Directory of `kernel` and `initramfs`.
     pub dir: PathBuf,
-    /// More kernel arguments.
+    /// Additional kernel arguments for every machine.
     pub kernel_args: Vec<String>,
 }
 
 impl Config {
-    /// Directory of the boot loaders that come with the host.
+    /// Directory of the boot loaders: the configured one, else the host's.
     pub fn loaders(&self) -> &Path {
         self.boot.loaders.as_deref().unwrap_or(Path::new(HOST_LOADERS))
     }
 
-    /// Where a loader is: `slipway mini-os build` puts newer ones of some beside the mini-os.
+    /// Path of a loader. Unless `[boot] loaders` is set, a newer one that `slipway mini-os build` put beside
+    /// the mini-os is preferred.
     pub fn loader_file(&self, loader: Loader) -> PathBuf {
         let newer = self.mini_os.dir.join(loader.file());
         if self.boot.loaders.is_none() && newer.is_file() {
@@ -155,10 +159,10 @@ impl Config {
         self.loaders().join(loader.file())
     }
 
-    /// Reads and checks a file. Relative paths in it are relative to its directory.
+    /// Reads and checks a file. Paths in it are relative to its directory.
     ///
     /// # Errors
-    /// File, line, what is wrong and what is allowed.
+    /// Says file, line, the mistake and what is allowed.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
@@ -167,7 +171,7 @@ impl Config {
         Config::parse(path, &text)
     }
 
-    /// As [`Config::load`], for a text that is already there.
+    /// Like [`Config::load`], for a text already read; `path` is for errors and relative paths.
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         let mut file: File = toml::from_str(text).map_err(|e| ConfigError::Parse {
             path: path.to_owned(),
@@ -296,7 +300,7 @@ impl Config {
         Ok(Config::made(file, base, networks, policy, profiles))
     }
 
-    /// A configuration with only defaults, for a server that keeps everything in `data_dir`.
+    /// The default configuration with this data directory.
     pub fn new(data_dir: PathBuf) -> Config {
         let file = File {
             data_dir,
@@ -306,7 +310,7 @@ impl Config {
         Config::made(file, base, Vec::new(), policy, BTreeMap::new())
     }
 
-    /// Of a file whose values are checked. Relative paths are relative to `base`.
+    /// Builds the configuration from checked values. Relative paths are relative to `base`.
     fn made(
         file: File,
         base: &Path,
@@ -352,7 +356,7 @@ impl Config {
         }
     }
 
-    /// Every name and address that the server's certificate has.
+    /// All names and addresses for the server's certificate.
     pub fn tls_names(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::from(["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()]);
         names.extend(self.networks.iter().map(|n| n.server().to_string()));
@@ -363,7 +367,8 @@ impl Config {
         names
     }
 
-    /// What a configuration permits that somebody may not have meant: a sentence each, for `slipway check-config` and the log.
+    /// Risks that the configuration permits, perhaps unintentionally: one sentence each, for
+    /// `slipway check-config` and the log.
     pub fn risks(&self) -> Vec<String> {
         if self.policy.deploy == Deploys::ExpectedOnly {
             return Vec::new();
@@ -387,7 +392,7 @@ impl Config {
             .collect()
     }
 
-    /// The checked form as TOML, defaults filled in and password hashes left out.
+    /// The checked form as TOML, with defaults filled in and password hashes left out.
     pub fn checked_form(&self) -> String {
         #[derive(Serialize)]
         struct CheckedPolicy {

@@ -88,7 +88,7 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
             ),
             "profile web: kernel_args: ",
         ),
-        // Bonds and VLANs are not supported yet (issue 14): refused here, not after the installation.
+        // Bonds and VLANs are not supported yet (issue 14); refuse them here, not after the installation.
         (
             include_str!("../../../tests/cases/13-bond-and-vlan/bond.toml"),
             "unknown field `bond`",
@@ -112,7 +112,7 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
     }
 }
 
-/// The inputs of case 12, and their kin.
+/// The inputs of tests/cases/12-mac-spellings, and similar ones.
 #[test]
 fn a_mac_or_a_subnet_stands_there_once() {
     let macs = include_str!("../../../tests/cases/12-mac-spellings/mac-same.toml");
@@ -281,7 +281,7 @@ fn the_checked_form_has_no_password_hash() {
     );
 }
 
-/// tests/cases/14-console-by-machine.
+/// The inputs of tests/cases/14-console-by-machine.
 #[test]
 fn kernel_arguments_by_network_and_by_rule() {
     let console = ["console=ttyS1,115200"];
@@ -314,7 +314,8 @@ fn kernel_arguments_by_network_and_by_rule() {
     );
 }
 
-/// S5: a rule that gives hashes or scripts to every machine that says it is one is named; the default gives to none.
+/// S5: a rule is reported if it gives password hashes or scripts to any machine that claims to match. With
+/// the default policy no rule does.
 #[test]
 fn a_rule_that_gives_secrets_away_is_named() {
     let text = |deploy: &str, matches: &str, profile: &str| {

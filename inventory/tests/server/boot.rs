@@ -1,4 +1,4 @@
-//! The server with its boot service: a script over HTTP, and the claim of what stands in it.
+//! The server with its boot service: a script over HTTP, and the claim with the ticket in it.
 
 use config::Config;
 use inventory_api::agent::RunsOn;
@@ -11,7 +11,7 @@ use reqwest::Method;
 use crate::harness::{Key, NIC, Site};
 use crate::pages::Browser;
 
-/// A server with a network and its boot service, on loopback.
+/// A server with one network and its boot service, on loopback.
 pub async fn networked(change: impl FnOnce(&mut Config)) -> (Site, tempfile::TempDir) {
     let files = tempfile::tempdir().unwrap();
     for name in ["undionly.kpxe", "snponly.efi", "kernel", "initramfs"] {
@@ -54,7 +54,7 @@ async fn a_retired_machine_keeps_no_address() {
         let body = serde_json::json!({ "address": address });
         let _: NetworkStatus = site.user(Method::PUT, &path, Some(body)).await.unwrap();
     }
-    // The page shows them, and ends one.
+    // The page shows the reservations and removes one.
     let browser = Browser::open(&site).await;
     let page = browser.page(&site, "/networks").await;
     assert!(page.contains("127.1.0.5") && page.contains("127.1.0.6"), "{page}");

@@ -64,7 +64,7 @@ async fn a_waiting_assignment_says_stop_when_the_alarm_comes() {
     let seen = honest.assignment(&site, "").await.unwrap().seq;
     let query = format!("?wait=20&seen={seen}");
     let (answer, _) = tokio::join!(honest.assignment(&site, &query), async {
-        // Held by the map of bells, by this line, and by the request that waits.
+        // Held by the map of bells, by this variable and by the waiting request.
         let bell = site.core().memory.bell(&honest.id);
         let begun = Instant::now();
         while Arc::strong_count(&bell) < 3 {
@@ -115,7 +115,7 @@ async fn a_claim_after_somebody_fetched_and_claimed_a_newer_ticket_is_an_alarm()
     let machines = site.ticket(NIC, HOME).await;
     let strangers = site.ticket(NIC, HOME).await;
     let stranger = site.claim(&strangers, &Key::new(), None).await.unwrap();
-    // From elsewhere it proves nothing: an old ticket that was overheard.
+    // From another address it proves nothing: it may be an old ticket that was overheard.
     let elsewhere = Some(Ipv4Addr::new(127, 0, 0, 2));
     let problem = site.claim(&machines, &Key::new(), elsewhere).await.unwrap_err();
     assert_eq!(problem.code, "ticket-expired");
@@ -184,7 +184,7 @@ async fn a_report_is_taken_once() {
     let first = report(&"a".repeat(32), RunsOn::MiniOs);
     let answer: inventory_api::agent::ReportResponse = agent.post(&site, "report", &first).await.unwrap();
     assert_eq!(site.phase(&agent.id).await, "ready");
-    // The answer was lost: the very same report gets the same answer and moves nothing.
+    // The answer was lost: the identical report gets the same answer and changes no state.
     let again: inventory_api::agent::ReportResponse = agent.post(&site, "report", &first).await.unwrap();
     assert_eq!(answer, again);
     let mut forged = first.clone();
@@ -194,7 +194,7 @@ async fn a_report_is_taken_once() {
         .await
         .unwrap_err();
     assert_eq!((refused.code.as_str(), refused.status), ("report-replayed", 409));
-    // Once a newer report is there, the old one is a replay too.
+    // After a newer report, the identical old one is a replay too.
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
     assert_eq!(
         agent
@@ -220,7 +220,7 @@ async fn another_nic_of_a_reported_machine_is_the_same_machine() {
         .post::<serde_json::Value>(&site, "report", &sent)
         .await
         .unwrap();
-    // That it was reported opens nothing: the NIC that boots says itself whose it is.
+    // A reported MAC opens nothing: a boot from this NIC is a new enrolment until its own report.
     site.pass(100);
     let again = site.boot(second).await;
     assert_ne!(agent.id, again.id);
@@ -230,7 +230,8 @@ async fn another_nic_of_a_reported_machine_is_the_same_machine() {
     assert_eq!(site.boot(second).await.id, agent.id);
 }
 
-/// S6: a boot script is asked for in the name of a machine whose firmware asked nothing since its agent spoke.
+/// S6: somebody fetches a boot script for a machine whose firmware has sent no DHCP request since its agent
+/// was heard.
 #[tokio::test]
 async fn who_is_not_heard_to_boot_gets_no_ticket_and_moves_nothing() {
     let site = Site::new().await;
@@ -263,7 +264,8 @@ async fn who_is_not_heard_to_boot_gets_no_ticket_and_moves_nothing() {
     assert!(matches!(boot.script(&asks(None)).await, ScriptOrder::MiniOs(_)));
 }
 
-/// S9: new machines in a minute and network are bounded, and who never claimed is forgotten after a day.
+/// S9: new machines are limited per minute and network, and those that never claimed are forgotten after a
+/// day.
 #[tokio::test]
 async fn made_up_machines_are_bounded_and_forgotten() {
     let site = Site::with(|config| config.boot.enrolments_per_minute = 5).await;
@@ -298,7 +300,7 @@ async fn made_up_machines_are_bounded_and_forgotten() {
     assert_eq!(all_machines(&site.core().store).await[0].id, kept.id);
 }
 
-/// L8: what an agent says in its verification is cleaned as its report is.
+/// L8: the texts in an agent's verification are cleaned like those in its report.
 #[tokio::test]
 async fn a_verification_is_cleaned() {
     let site = Site::new().await;
@@ -364,7 +366,7 @@ async fn without_a_good_certificate_an_agent_gets_nothing() {
             .unwrap();
         assert_eq!(response.status(), 401, "{path}");
     }
-    // A certificate of another authority does not even pass the handshake.
+    // A certificate from another authority fails in the TLS handshake.
     let other = Site::new().await;
     let stranger = other.boot(NIC).await;
     let request = site

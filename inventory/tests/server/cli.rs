@@ -1,4 +1,4 @@
-//! The commands of a delivery against a running server: what each says, and what it says when it is refused.
+//! The commands for a delivery against a running server: their answers and refusals.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ struct Program {
     command: Command,
 }
 
-/// A terminal with a token and the server's certificate.
+/// A command line with a token and the server's CA certificate.
 struct Terminal<'a> {
     site: &'a Site,
     dir: tempfile::TempDir,
@@ -54,7 +54,7 @@ impl Terminal<'_> {
         text
     }
 
-    /// Exit status and text of a refusal.
+    /// Runs a command that must fail with this exit status and these parts in its text.
     async fn refused(&self, words: &[&str], status: u8, parts: &[&str]) {
         let error = self.run(words).await.expect_err("it was not refused");
         let text = error.to_string();
@@ -228,7 +228,7 @@ async fn a_rack_with_machines_is_read_on_the_command_line() {
     t.says(&["profile", "remove", "golden-2"], &["removed golden-2\n"])
         .await;
 
-    // The list marks the pair, and says what to do.
+    // The list marks the pair and says what to do.
     let list = t.says(&["machine", "list"], &["CONFLICT"]).await;
     assert_eq!(list.matches(" CONFLICT").count(), 2, "{list}");
     let hint = format!(
@@ -263,7 +263,7 @@ async fn a_machine_is_looked_at_again_located_and_burned_in_by_command() {
     let site = Site::new().await;
     let rack = Rack::fill(&site).await;
     let t = Terminal::open(&site);
-    // A serial number is a name; the agent runs and takes the task.
+    // Machines can be named by serial number. The agent runs and takes the task.
     rack.agents[1].assignment(&site, "").await.unwrap();
     t.says(
         &["machine", "recheck", "SRV-0002"],
@@ -316,7 +316,7 @@ async fn a_machine_is_looked_at_again_located_and_burned_in_by_command() {
         &["Verdict: warn", "seated the module again"],
     )
     .await;
-    // Nobody hears an agent any more: what was reported is checked, and nothing else can be asked.
+    // The agent is silent: the stored report is checked again, and no other task is accepted.
     site.pass(3600);
     t.says(&["machine", "recheck", "SRV-0002"], &["checked again"])
         .await;

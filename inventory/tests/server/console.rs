@@ -1,4 +1,4 @@
-//! What a person at a machine's own console chooses, over HTTP and TLS as the machine asks it.
+//! Choices made at a machine's own console, requested over HTTP and TLS as the machine does.
 
 use inventory_api::Problem;
 use inventory_api::agent::RunsOn;
@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use crate::boot::networked;
 use crate::harness::{Key, NIC, Site, answer};
 
-/// What a loader gets.
+/// Status and body that a loader gets.
 async fn fetch(site: &Site, path: &str) -> (StatusCode, String) {
     let base = format!("http://{}", site.running().bound().networks[0].http);
     let response = reqwest::get(format!("{base}{path}")).await.unwrap();
@@ -40,7 +40,7 @@ async fn types(site: &Site, args: &BootArgs, password: &str) -> RescueResponse {
     ask(site, args, RescueStep::Open { password }).await.unwrap()
 }
 
-/// A program that needs nothing but the kernel, as far as its headers say.
+/// A program that is statically linked, judging by its ELF headers.
 fn static_program() -> Vec<u8> {
     let mut program = b"\x7fELF\x02\x01".to_vec();
     program.resize(64, 0);
@@ -65,7 +65,7 @@ async fn site_with_menu() -> (Site, tempfile::TempDir) {
 #[tokio::test]
 async fn the_menu_is_there_when_nothing_is_going_on_and_each_choice_asks_again() {
     let (site, _files) = site_with_menu().await;
-    // Its first boot is its commissioning: not a second is spent on a person.
+    // The first boot is the commissioning: it does not wait for a person.
     let first = script(&site, None).await;
     assert!(!first.contains("prompt"), "{first}");
     let refused = script(&site, Some("local-disk")).await;
@@ -125,7 +125,7 @@ async fn the_menu_is_there_when_nothing_is_going_on_and_each_choice_asks_again()
             (Choice::MemoryTest, false)
         ]
     );
-    // A ticket that was not followed is good for nothing.
+    // The ticket of an abandoned choice is no longer valid.
     let late = site.claim(&mini_os, &Key::new(), None).await.err().unwrap();
     assert_eq!(late.code, "ticket-expired");
     assert_eq!(site.status(&agent.id).await.state, MachineState::Ready);
@@ -144,7 +144,7 @@ async fn a_rescue_opens_with_its_password_once_and_leaves_the_machine_as_it_was(
     assert_eq!(shell.bytes().await.unwrap(), static_program());
     let args = BootArgs::parse(&text).unwrap();
     assert_eq!(args.purpose, Purpose::Rescue);
-    // Its ticket speaks for a rescue and for nothing else.
+    // The ticket is valid for a rescue only.
     let claim = site.claim(&args, &Key::new(), None).await.err().unwrap();
     assert_eq!(claim.code, "ticket-unknown");
 
@@ -171,9 +171,9 @@ async fn a_rescue_opens_with_its_password_once_and_leaves_the_machine_as_it_was(
         "on the other console too"
     );
 
-    // The agent that ran before has still its identity: a rescue replaces nobody.
+    // The agent that ran before keeps its credentials: a rescue replaces nobody.
     agent.assignment(&site, "").await.unwrap();
-    // It boots again: the rescue is over, and its password is good for no other.
+    // The next boot ends the rescue, and its password opens no other.
     let again = BootArgs::parse(&script(&site, Some("rescue")).await).unwrap();
     assert!(!types(&site, &again, &made.password).await.open);
     let over = ask(&site, &args, RescueStep::Begin {}).await.unwrap_err();
@@ -256,7 +256,7 @@ async fn without_a_menu_nothing_can_be_chosen() {
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
     assert!(!script(&site, None).await.contains("prompt"));
-    // The files are not there either.
+    // The files for the menu are missing too.
     let refused = script(&site, Some("rescue")).await;
     assert!(
         refused.contains("not possible: the server has no files for this choice"),

@@ -1,4 +1,4 @@
-//! Orders, rack plan, hardware profiles: what is expected of a machine comes from them.
+//! Orders, rack plan and hardware profiles: they decide what is expected of a machine.
 
 use inventory_api::agent::{Assignment, ReportResponse, RunsOn};
 use inventory_api::check::Verdict;
@@ -27,7 +27,7 @@ pub async fn import(site: &Site, what: &str, kind: &str, text: &str) -> Result<I
         .await
         .unwrap();
     let mut report: ImportReport = answer(response).await?;
-    // On a busy host the answer does not wait for all re-checks.
+    // On a busy host the answer comes before all re-checks are done.
     if report.pending > 0 {
         all_rechecked(site).await;
         report.rechecked += std::mem::take(&mut report.pending);
@@ -104,7 +104,7 @@ async fn a_machine_is_checked_against_its_order_and_the_delivery_shows_it() {
     import(&site, "profiles", "application/json", &profile(2))
         .await
         .unwrap();
-    // The same again is harmless.
+    // Importing the same file again changes nothing.
     let again = csv(&site, "orders", ORDERS).await;
     assert_eq!((again.added, again.changed, again.unchanged), (0, 0, 1));
     assert_eq!(csv(&site, "racks", RACKS).await.unchanged, 2);
@@ -126,7 +126,7 @@ async fn a_machine_is_checked_against_its_order_and_the_delivery_shows_it() {
         (2, 1, 1, 0, 1)
     );
 
-    // A change of the profile checks the stored report again, and the waiting machine carries its verdict.
+    // A changed profile re-checks the stored report, and the waiting machine gets the new verdict.
     let changed = import(&site, "profiles", "application/json", &profile(4))
         .await
         .unwrap();
@@ -146,7 +146,7 @@ async fn a_machine_is_checked_against_its_order_and_the_delivery_shows_it() {
         .collect();
     assert_eq!(receipts, [(14, Receipt::Missing), (12, Receipt::Fail)]);
 
-    // The check that gates the disk uses the same expectation, whatever the request says.
+    // The check before a deployment uses the same expectation, whatever the request says.
     let refused: Result<serde_json::Value, _> = site
         .user(
             Method::POST,
@@ -156,7 +156,7 @@ async fn a_machine_is_checked_against_its_order_and_the_delivery_shows_it() {
         .await;
     assert_eq!(refused.unwrap_err().code, "check-failed");
 
-    // A place that expects another machine: nothing is expected of this one any more.
+    // The place now expects another machine, so nothing is expected of this one any more.
     let moved = RACKS.replace("SRV-0001", "SRV-0009");
     assert_eq!(csv(&site, "racks", &moved).await.rechecked, 1);
     let seen = detail(&site, &agent.id).await;
@@ -181,7 +181,7 @@ async fn the_first_check_of_an_ordered_machine_holds_it_before_any_disk() {
     .await;
     assert_eq!(told.check.unwrap().verdict, Verdict::Fail);
     assert_eq!(site.phase(&agent.id).await, "failed/commissioning");
-    // Put right: marked as fixed, the agent is asked for a report, and the machine is ready.
+    // After a repair: marked as fixed, the agent is asked for a report and the machine becomes ready.
     let _: serde_json::Value = site
         .user(
             Method::POST,
@@ -227,15 +227,15 @@ async fn a_file_is_taken_whole_or_not_at_all_and_bad_rows_are_named() {
     );
     let missing: Result<RackView, _> = site.user(Method::GET, "/v1/racks/R1/B01", None).await;
     assert_eq!(missing.unwrap_err().status, 404);
-    // Two machines may swap their places within one file.
+    // Two machines can swap places within one file.
     let swap = "room,rack,unit,serial\nR1,A07,12,SRV-0002\nR1,A07,14,SRV-0001\n";
     assert_eq!(csv(&site, "racks", swap).await.changed, 2);
     let refused = import(&site, "racks", "text/html", swap).await.unwrap_err();
     assert_eq!(refused.status, 415);
 }
 
-/// Many machines stand on one profile: a change of it does not wait for all of them, and all of them are checked, a restart
-/// of the server in between or not.
+/// Many machines use one profile. A change of it is answered before all are re-checked, and all are
+/// re-checked even if the server restarts in between.
 #[tokio::test]
 async fn a_change_of_a_profile_is_answered_before_a_whole_hall_is_checked_again() {
     let site = Site::new().await;
@@ -283,7 +283,7 @@ async fn a_change_of_a_profile_is_answered_before_a_whole_hall_is_checked_again(
     let told: ImportReport = answer(response).await.unwrap();
     let answered = begin.elapsed();
     assert_eq!(told.rechecked + told.pending, machines);
-    // Killed in between, it goes on where it was.
+    // Killed in between, the server continues the re-checks where it stopped.
     let mut site = site;
     site.restart().await;
     all_rechecked(&site).await;
@@ -353,7 +353,7 @@ async fn what_is_in_use_is_not_removed_and_the_rest_is() {
         let problem = remove(path).await.unwrap_err();
         assert_eq!((problem.status, problem.code.as_str()), (404, code));
     }
-    // Nothing was half removed.
+    // No refused removal was carried out in part.
     let rack: RackView = site.user(Method::GET, "/v1/racks/R1/A07", None).await.unwrap();
     assert_eq!(rack.places.len(), 2);
 

@@ -1,4 +1,4 @@
-//! A server on port 0 with a clock that a test moves, and the client's side of an agent.
+//! A server on port 0 with a clock that the test moves, and the client side of an agent.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,7 +29,7 @@ pub const NIC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 pub const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const START: i64 = 1_795_000_000_000;
 
-/// A data directory with an image, and the server over it.
+/// A data directory with an image, and the server that uses it.
 pub struct Site {
     dir: tempfile::TempDir,
     pub config: Config,
@@ -71,7 +71,8 @@ impl Site {
         token
     }
 
-    /// Kills the server, as far as one process can: no goodbye, nothing is flushed. Then starts it again.
+    /// Kills the server as far as possible in one process (its tasks are aborted, nothing is flushed) and
+    /// starts it again.
     pub async fn restart(&mut self) {
         drop(self.running.take());
         assert_eq!(self.open().await, None, "only the first start makes a token");
@@ -113,7 +114,7 @@ impl Site {
         builder.local_address(from.map(IpAddr::V4)).build().unwrap()
     }
 
-    /// What the boot service would ask for a machine that fetches its script.
+    /// The script order that the boot service would get for this machine; it must match its boot target.
     pub async fn script(&self, mac: Mac, ip: Ipv4Addr) -> ScriptOrder {
         let boot = Boot::new(self.core(), self.running().bound().api.port(), HashMap::new());
         let client = BootClient {
@@ -134,7 +135,7 @@ impl Site {
         order
     }
 
-    /// Boots the mini-os: script, claim.
+    /// Boots the mini-os: fetches the script and claims its ticket.
     pub async fn boot(&self, mac: Mac) -> Agent {
         let args = self.ticket(mac, HOME).await;
         self.claim(&args, &Key::new(), None).await.unwrap()
@@ -185,7 +186,7 @@ impl Site {
         answer(request.send().await.unwrap()).await
     }
 
-    /// The items of the first page of a list.
+    /// The first page of a list.
     pub async fn list<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Problem> {
         let page: inventory_api::page::Page<T> = self.user(Method::GET, path, None).await?;
         Ok(page.items)
@@ -203,7 +204,7 @@ impl Site {
         self.status(id).await.words()
     }
 
-    /// Waits until the machine is in a state/phase.
+    /// Waits until the machine is in this state/phase.
     pub async fn until(&self, id: &MachineId, wanted: &str) {
         let begin = Instant::now();
         loop {
@@ -219,7 +220,6 @@ impl Site {
         }
     }
 
-    /// Orders a deployment.
     pub async fn deploy(&self, id: &MachineId) -> InstallPlan {
         let response: inventory_api::machine::DeployResponse = self
             .user(Method::POST, &format!("/v1/machines/{id}/deploy"), Some(order()))
@@ -229,7 +229,7 @@ impl Site {
     }
 }
 
-/// All machines of a store, newest enrolled first.
+/// All machines of a store, most recently enrolled first.
 pub async fn all_machines(store: &store::Store) -> Vec<store::MachineRow> {
     let filter = inventory_api::machine::MachineFilter::default();
     store.machine_page(&filter, None, 10_000).await.unwrap()

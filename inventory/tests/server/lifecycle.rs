@@ -48,7 +48,7 @@ async fn power_on_to_deployed_to_released_with_the_server_killed_at_every_stage(
 
     let ordered = site.deploy(&id).await;
     site.restart().await;
-    // The mini-os stood by; the restarted server does not know that, and asks for a report.
+    // The restarted server does not know that the mini-os was waiting, so it asks for a report.
     assert!(matches!(
         agent.assignment(&site, "").await.unwrap().assignment,
         Assignment::Report {}
@@ -119,7 +119,7 @@ async fn power_on_to_deployed_to_released_with_the_server_killed_at_every_stage(
 
     assert!(matches!(site.script(NIC, HOME).await, ScriptOrder::LocalDisk));
     site.restart().await;
-    // The installed system has the same identity.
+    // The installed system has the same credentials.
     agent.report(&site, RunsOn::Installed).await.unwrap();
     site.restart().await;
     agent.report(&site, RunsOn::Installed).await.unwrap();
@@ -163,7 +163,7 @@ async fn power_on_to_deployed_to_released_with_the_server_killed_at_every_stage(
     assert_replays(&site.core().store, &id).await;
 }
 
-/// The proof that the disk of this plan is wiped.
+/// The proof of the wipe for this plan's disk.
 fn wiped(plan: &InstallPlan) -> StepOutcome {
     let size = plan.disk.size_bytes;
     let range = |from: u64, to: u64| ByteRange { from, to };
@@ -278,7 +278,7 @@ async fn a_deadline_that_passed_while_the_server_was_down_is_noticed() {
     let id = site.boot(NIC).await.id;
     site.pass(0);
     drop(site.core());
-    // Long after: the clock moves while nothing runs.
+    // The deadline passes between two restarts.
     site.restart().await;
     site.pass(10_000);
     site.restart().await;
@@ -352,7 +352,7 @@ fn by_maker(config: &mut config::Config) {
     config.profiles.insert("web".into(), request);
 }
 
-/// S5: who says the maker's name gets no plan by it.
+/// S5: claiming the maker's name is not enough to get a plan.
 #[tokio::test]
 async fn a_machine_that_nobody_expects_waits_for_a_person() {
     let site = Site::with(by_maker).await;
@@ -368,7 +368,7 @@ async fn a_machine_that_nobody_expects_waits_for_a_person() {
         Assignment::Wait { .. }
     ));
     assert_replays(&site.core().store, &agent.id).await;
-    // The click, or the command, that releases it.
+    // A person orders the deployment.
     let path = format!("/v1/machines/{}/deploy", agent.id);
     let _: serde_json::Value = site
         .user(Method::POST, &path, Some(json!({"profile": "web"})))
@@ -376,7 +376,7 @@ async fn a_machine_that_nobody_expects_waits_for_a_person() {
         .unwrap();
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
     assert_eq!(site.phase(&agent.id).await, "deploying/installing");
-    // In words that name the risk.
+    // With the policy whose name states the risk, the rule deploys it.
     let site = Site::with(|config| {
         by_maker(config);
         config.policy.deploy = lifecycle::policy::Deploys::AnyMachineThatSaysSo;
@@ -387,7 +387,7 @@ async fn a_machine_that_nobody_expects_waits_for_a_person() {
     assert_eq!(site.phase(&agent.id).await, "deploying/installing");
 }
 
-/// The rack plan has it: once.
+/// The rack plan lists the serial number, which is good for one deployment by rule.
 #[tokio::test]
 async fn a_machine_of_the_rack_plan_is_deployed_once() {
     let site = Site::with(by_maker).await;
@@ -397,7 +397,7 @@ async fn a_machine_of_the_rack_plan_is_deployed_once() {
     assert_eq!(site.phase(&agent.id).await, "deploying/installing");
     verb(&site, &agent.id, "abort").await;
     verb(&site, &agent.id, "retire").await;
-    // The serial number was received: who comes with it again waits.
+    // The serial number has been received: another machine that reports it waits.
     let again = site.boot(Mac([2, 0, 0, 0, 0, 8])).await;
     again.report(&site, RunsOn::MiniOs).await.unwrap();
     assert_eq!(site.phase(&again.id).await, "ready");
@@ -406,7 +406,7 @@ async fn a_machine_of_the_rack_plan_is_deployed_once() {
         said.contains("received before") && said.contains(agent.id.as_str()),
         "{said}"
     );
-    // A retired machine can be forgotten, a living one not.
+    // A retired machine can be forgotten, one that is ready cannot.
     let path = |id: &MachineId| format!("/v1/machines/{id}/forget");
     let refused = site
         .user::<serde_json::Value>(Method::POST, &path(&again.id), Some(json!({})))
@@ -460,7 +460,7 @@ async fn a_graceful_stop_answers_who_waits_and_ends() {
     let now = core.clock.now();
     let begin = std::time::Instant::now();
     let stopping = async {
-        // The question has arrived when the machine was seen at the new time.
+        // The request has arrived once the machine was seen at the new time.
         while core.memory.session(&agent.id).last_seen != Some(now) {
             assert!(
                 begin.elapsed().as_secs() < 20,

@@ -1,4 +1,4 @@
-//! The server in this process, over real TLS, with agents that speak to it as real ones do.
+//! The server in this process, with simulated agents that talk to it over real TLS.
 
 mod boot;
 mod claims;

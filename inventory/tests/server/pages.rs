@@ -1,4 +1,4 @@
-//! The pages of a delivery with machines that have reported, as a browser gets them.
+//! The pages of a delivery whose machines have reported, as a browser gets them.
 
 use inventory_api::agent::RunsOn;
 use inventory_api::check::{HardwareProfile, Verdict};
@@ -11,7 +11,7 @@ use crate::delivery::send;
 use crate::harness::Site;
 use crate::rack::{Rack, module, nic, server};
 
-/// A browser that is signed in.
+/// A signed-in browser.
 pub struct Browser {
     http: reqwest::Client,
     cookie: String,
@@ -57,7 +57,7 @@ impl Browser {
         request.send().await.unwrap()
     }
 
-    /// Any answer.
+    /// Status and body, whatever the status.
     pub async fn ask(&self, site: &Site, path: &str) -> (StatusCode, String) {
         let response = self.send(site, Method::GET, path, None).await;
         (response.status(), response.text().await.unwrap())
@@ -79,7 +79,7 @@ fn percent(text: &str) -> String {
     text.bytes().map(|b| format!("%{b:02X}")).collect()
 }
 
-/// The text of a page, without its tags, each run of white space one space.
+/// The text of a page without tags; each run of white space becomes one space.
 pub fn words(page: &str) -> String {
     let mut text = String::new();
     for part in page.split('<') {
@@ -104,7 +104,7 @@ fn known_classes(path: &str, page: &str, css: &str) {
         .split("class=\"")
         .skip(1)
         .filter_map(|rest| rest.split('"').next());
-    // Hooks for the eye of the reader only.
+    // Marker classes that need no style.
     let bare = ["page", "sl-machines", "sl-finding", "sl-task", "sl-phone-task"];
     for class in lists
         .flat_map(str::split_whitespace)
@@ -123,7 +123,7 @@ async fn a_delivery_is_seen_on_every_page() {
     let rack = Rack::fill(&site).await;
     let browser = Browser::open(&site).await;
 
-    // The order: what needs work stands first.
+    // The order: what needs work comes first.
     let order = browser.page(&site, "/orders/PO-7").await;
     has(
         &order,
@@ -141,7 +141,7 @@ async fn a_delivery_is_seen_on_every_page() {
     assert!(at(">SRV-0002<") < at(">SRV-0006<") && at(">SRV-0006<") < at(">SRV-0001<"));
     has(&browser.page(&site, "/orders").await, &["PO-7", "5 of 6"]);
 
-    // The rack: unit by unit, what is free too.
+    // The rack, unit by unit, with the missing machine.
     let page = browser.page(&site, "/racks/R1/A07").await;
     has(
         &page,
@@ -157,7 +157,7 @@ async fn a_delivery_is_seen_on_every_page() {
     );
     assert!(page.contains(&format!("/machines/{}", rack.id(2))));
 
-    // The phone: what to do, in words, at its place.
+    // The phone page: what to do and where.
     let phone = browser.page(&site, "/p/srv-0002").await;
     has(
         &phone,
@@ -173,7 +173,7 @@ async fn a_delivery_is_seen_on_every_page() {
             "Locate LED",
         ],
     );
-    // By asset tag too; as ordered.
+    // Found by asset tag too; this machine is as ordered.
     has(
         &browser.page(&site, "/p/DC-47111").await,
         &["PASS", "SRV-0001", "As ordered."],
@@ -185,7 +185,7 @@ async fn a_delivery_is_seen_on_every_page() {
         &["SRV-0006 has not reported yet", "R1 A07 unit 15", "/racks/R1/A07"],
     );
 
-    // The part: from the machine that lacks it to the one that has it.
+    // The part moved from the machine that now lacks it to the one that has it.
     let serial = module(2, "A2");
     let part = browser.page(&site, &format!("/parts/{serial}")).await;
     has(
@@ -204,7 +204,7 @@ async fn a_delivery_is_seen_on_every_page() {
     let (_, part) = browser.ask(&site, &format!("/p/{serial}")).await;
     has(&part, &["is a part, not a machine", &format!("/parts/{serial}")]);
 
-    // The profile: its machines, and the odd one although no rule names what differs.
+    // The profile: its machines, and the outlier although no rule covers the difference.
     let profile = browser.page(&site, "/hardware-profiles/web-r650").await;
     has(
         &profile,
@@ -217,7 +217,7 @@ async fn a_delivery_is_seen_on_every_page() {
         ],
     );
 
-    // The list marks the two that claim one identity, and nobody else.
+    // The list marks the two machines that claim one identity, and no other.
     let list = browser.page(&site, "/machines").await;
     assert_eq!(list.matches("/conflict\"").count(), 2, "{}", words(&list));
     for n in [5, 6] {
@@ -229,7 +229,7 @@ async fn a_delivery_is_seen_on_every_page() {
     let all: Vec<MachineSummary> = site.list("/v1/machines").await.unwrap();
     let failing: Vec<_> = all.iter().filter(|m| m.verdict == Some(Verdict::Fail)).collect();
     assert_eq!(failing.iter().map(|m| &m.id).collect::<Vec<_>>(), [rack.id(2)]);
-    // Waiting with the wrong hardware does not look as if all were well.
+    // A ready machine with wrong hardware must not look healthy.
     let machine = browser.page(&site, &format!("/machines/{}", rack.id(2))).await;
     has(
         &machine,
@@ -271,7 +271,7 @@ async fn a_file_is_taken_in_on_a_page_whole_or_not_at_all() {
     let orders: Vec<serde_json::Value> = site.list("/v1/orders").await.unwrap();
     assert!(orders.is_empty(), "nothing of a bad file is taken");
 
-    // Put right; cells copied from a spreadsheet come with tabs and CR LF.
+    // The corrected file, with tabs and CR LF as copied from a spreadsheet.
     let good = "order\titem\tcount\tprofile\r\nPO-1\t10\t4\tweb\r\nPO-2\t10\t2\tweb\r\n";
     let (status, page) = browser.submit(&site, "/import", &form("orders", good)).await;
     assert_eq!(status, StatusCode::OK);
@@ -288,7 +288,7 @@ async fn a_file_is_taken_in_on_a_page_whole_or_not_at_all() {
     let (status, page) = browser.submit(&site, "/import", &form("profiles", json)).await;
     assert_eq!(status, StatusCode::OK, "{}", words(&page));
     has(&browser.page(&site, "/hardware-profiles").await, &["web"]);
-    // A rack plan larger than other forms may be.
+    // A rack plan larger than the limit for other forms.
     let mut racks = "room,rack,unit,serial\n".to_owned();
     for n in 0..3000 {
         racks += &format!("R1,A{},{},SRV-{n:05}\n", n / 40, n % 40 + 1);
@@ -301,7 +301,8 @@ async fn a_file_is_taken_in_on_a_page_whole_or_not_at_all() {
     has(&page, &["Say what the file holds"]);
 }
 
-/// The view models have such a test of their own, with made-up machines; this one is for pages that need a whole rack.
+/// The view models have a similar test with made-up machines; this one covers the pages that need a whole
+/// rack.
 #[tokio::test]
 async fn every_class_of_the_pages_of_a_delivery_is_in_a_style_sheet_and_nothing_is_inline() {
     let site = Site::new().await;
@@ -341,7 +342,8 @@ async fn every_class_of_the_pages_of_a_delivery_is_in_a_style_sheet_and_nothing_
     }
 }
 
-/// Case 03 on the way that people take: API and page refuse to learn from a sick machine, name what is wrong, and do it when told.
+/// Case 03 through API and page: both refuse to make a profile from an unhealthy machine, name the problem,
+/// and do it when told to.
 #[tokio::test]
 async fn a_sick_machine_makes_a_profile_only_when_told() {
     let site = Site::new().await;
@@ -374,7 +376,7 @@ async fn a_sick_machine_makes_a_profile_only_when_told() {
         .await
         .unwrap();
     assert_eq!(made.added, 1);
-    // The rules of health stay on: the machine does not pass its own profile.
+    // The health rules stay on: the machine does not pass its own profile.
     let profile: HardwareProfile = site
         .user(Method::GET, "/v1/hardware-profiles/web", None)
         .await

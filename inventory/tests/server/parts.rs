@@ -1,4 +1,4 @@
-//! The lives of parts, tasks for agents, and reports that mean harm.
+//! History of parts, tasks for agents, and hostile reports.
 
 use inventory_api::agent::{Assignment, Permission, ReportResponse, RunsOn};
 use inventory_api::burn_in::{BurnInPart, BurnInResult};
@@ -27,7 +27,7 @@ fn whats(part: &PartLife) -> Vec<PartEventKind> {
     part.events.iter().rev().map(|e| e.what).collect()
 }
 
-/// A report of a machine whose boot NIC is the one it booted with.
+/// A report of a machine whose only NIC is the one it booted from.
 fn machine(serial: &str, nic: Mac, dimms: &[(&str, Option<&str>)]) -> AssetReport {
     let mut r = with_dimms(serial, dimms);
     r.disks.clear();
@@ -53,7 +53,7 @@ async fn a_part_is_installed_moved_removed_and_returned() {
     for dimms in steps {
         site.pass(60);
         send(&site, &agent, &machine("SRV-0001", NIC, dimms), RunsOn::MiniOs).await;
-        // The same again is no event.
+        // The same report again is no event.
         send(&site, &agent, &machine("SRV-0001", NIC, dimms), RunsOn::MiniOs).await;
     }
     let part = life(&site, "aa01x7").await;
@@ -77,7 +77,7 @@ async fn a_part_that_moves_to_another_machine_is_no_duplicate() {
         RunsOn::MiniOs,
     )
     .await;
-    // Off: nothing is heard of it while the module is in the other one.
+    // The first machine is off and silent while the module is in the other one.
     site.pass(3600);
     let two = site.boot(OTHER).await;
     send(
@@ -130,7 +130,7 @@ async fn a_part_in_two_running_machines_is_an_alarm_on_both() {
             "{check:?}"
         );
     }
-    // Found and put right: the next report ends the alarm.
+    // After a repair the next report ends the alarm.
     send(
         &site,
         &two,
@@ -153,7 +153,7 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
     let site = Site::new().await;
     let agent = site.boot(NIC).await;
     let path = |verb: &str| format!("/v1/machines/{}/{verb}", agent.id);
-    // Commissioning: it has something else to do.
+    // During commissioning no task is accepted.
     let early: Result<serde_json::Value, Problem> = site
         .user(Method::POST, &path("identify"), Some(json!({ "seconds": 60 })))
         .await;
@@ -187,7 +187,7 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
         panic!("{:?}", seen.tasks)
     };
     assert!(!said.contains('\u{1b}') && seen.machine.status.state == MachineState::Ready);
-    // A word on a task that is over, or on another machine's, changes nothing.
+    // A report on a finished or unknown task changes nothing.
     assert!(matches!(
         tell(
             &site,
@@ -215,7 +215,7 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
         Permission::Stop { .. }
     ));
 
-    // A burn-in goes on until something else is to be done.
+    // A burn-in runs until there is something else to do.
     let _: serde_json::Value = site
         .user(Method::POST, &path("burn-in"), Some(json!({})))
         .await
@@ -237,7 +237,7 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
         Permission::Stop { .. }
     ));
 
-    // An agent that is not heard any more takes nothing.
+    // A silent agent gets no task.
     site.pass(3600);
     let silent: Result<serde_json::Value, Problem> = site
         .user(Method::POST, &path("identify"), Some(json!({ "seconds": 60 })))
@@ -307,7 +307,7 @@ async fn the_slow_one_among_siblings_is_named_after_the_burn_in() {
     );
 }
 
-/// Everything that shows a machine, as a browser asks for it.
+/// All pages that show the machine, as a browser requests them.
 async fn pages(site: &Site, id: &inventory_api::MachineId) -> Vec<(String, String)> {
     let browser = Browser::open(site).await;
     let mut all = Vec::new();
@@ -373,7 +373,7 @@ async fn a_hostile_report_does_no_harm_anywhere() {
     for (path, page) in pages(&site, &agent.id).await {
         shown += usize::from(page.contains("script&#62;alert") || page.contains("script&gt;alert"));
         if path.ends_with(".csv") {
-            // A spreadsheet runs what begins so.
+            // A spreadsheet would run a cell that starts like this.
             let cells = page.lines().flat_map(|line| line.split(','));
             let formulas: Vec<&str> = cells
                 .map(|c| c.trim_start_matches('"'))
@@ -395,9 +395,9 @@ async fn a_hostile_report_does_no_harm_anywhere() {
         }
     }
     assert!(shown >= 6, "the words are shown, not dropped: {shown}");
-    // The API's JSON and a CSV file carry text, not commands.
+    // The API's JSON carries no control characters.
     assert!(!serde_json::to_string(&seen).unwrap().contains("\\u001b"));
-    // 10 MB are not even read to their end.
+    // A report of 10 MB is refused without reading all of it.
     r.problems[0].detail = "x".repeat(10 << 20);
     let mut body = crate::harness::report(&"ab".repeat(16), RunsOn::MiniOs);
     *body.report = r;

@@ -1,5 +1,5 @@
-//! A rack as it is delivered: six servers ordered, one as ordered, one with a module missing, one with another one's
-//! module, one that differs from its siblings, a pair that claims one identity, one that has not come.
+//! A rack as delivered. Six servers are ordered: 1 is as ordered, 2 lacks a module, 3 has that module, 4
+//! differs from its siblings, 5 has a clone that claims its identity, 6 is missing.
 
 use inventory_api::agent::{ReportResponse, RunsOn};
 use inventory_api::check::HardwareProfile;
@@ -30,7 +30,7 @@ pub fn module(n: u8, slot: &str) -> String {
     format!("MOD7-{n}{slot}")
 }
 
-/// What server number `n` reports when it is as ordered.
+/// The report of server `n` if it is as ordered.
 pub fn server(n: u8) -> AssetReport {
     let slot = |slot: &str, full: bool| MemorySlot {
         slot: some(slot),
@@ -150,7 +150,7 @@ pub fn plan() -> String {
     text
 }
 
-/// The rack with its agents, by number of server from 0; the last is the one that claims to be server 5.
+/// The agents of servers 1 to 5, then that of the clone of server 5.
 pub struct Rack {
     pub agents: Vec<Agent>,
 }
@@ -160,7 +160,7 @@ impl Rack {
         let mut agents = Vec::new();
         let first = site.boot(nic(1)).await;
         send(site, &first, &server(1), RunsOn::MiniOs).await;
-        // The one that a person found good makes the profile.
+        // The profile is made from the server that a person found good.
         let golden: ImportReport = site
             .user(
                 Method::POST,
@@ -171,7 +171,7 @@ impl Rack {
             .unwrap();
         assert_eq!((golden.kind.as_str(), golden.added), ("profiles", 1));
         agents.push(first);
-        // Microcode comes with the firmware and is of no interest to the buyer: he takes it out.
+        // The buyer removes microcode from the profile: it comes with the firmware.
         let path = "/v1/hardware-profiles/web-r650";
         let mut profile: HardwareProfile = site.user(Method::GET, path, None).await.unwrap();
         assert!(profile.cpu.microcode.take().is_some());
@@ -180,7 +180,7 @@ impl Rack {
         assert_eq!((changed.added, changed.changed), (0, 1));
         csv(site, "orders", ORDERS).await;
         csv(site, "racks", &plan()).await;
-        // Server 2 has its module at first; then it is found in server 3.
+        // Server 2 first reports its module; then the module is found in server 3.
         let second = site.boot(nic(2)).await;
         send(site, &second, &server(2), RunsOn::MiniOs).await;
         site.pass(600);
@@ -198,7 +198,7 @@ impl Rack {
         with.memory.slots[1].serial = Some(module(2, "A2"));
         send(site, &third, &with, RunsOn::MiniOs).await;
         agents.push(third);
-        // No rule names its microcode.
+        // Different microcode, which no rule checks.
         let fourth = site.boot(nic(4)).await;
         let mut odd = server(4);
         odd.cpu.get_or_insert_default().microcode = some("0xd000331");
@@ -220,7 +220,7 @@ impl Rack {
         *body.report = same;
         let told: Result<ReportResponse, _> = clone.post(site, "report", &body).await;
         assert_eq!(told.unwrap_err().code, "identity-undecided");
-        // The one that was known is there after all: they are two.
+        // The known server is still running, so these are two machines.
         site.pass(30);
         agents[4].assignment(site, "").await.unwrap();
         let told: Result<ReportResponse, _> = clone.post(site, "report", &body).await;

@@ -1,4 +1,5 @@
-//! Deployed machines: what is known of them by two systems, a release that is proven, and what is forgotten afterwards.
+//! Deployed machines: reports from mini-os and installed system, proven release, and what is forgotten
+//! afterwards.
 
 use inventory_api::MachineId;
 use inventory_api::agent::{
@@ -26,7 +27,8 @@ fn order() -> serde_json::Value {
     })
 }
 
-/// The mini-os has a driver for a device, the installed system (Debian's cloud kernel) has not, and knows no boot NIC.
+/// The mini-os has a driver for the device. The installed system (Debian's cloud kernel) has none and knows
+/// no boot NIC.
 fn report_of(runs_on: RunsOn, partitions: Option<u32>) -> ReportRequest {
     let mut sent = report(&hex::encode(rand::random::<[u8; 16]>()), runs_on);
     let driver = (runs_on == RunsOn::MiniOs).then(|| "igb".to_owned());
@@ -50,7 +52,7 @@ async fn reports(site: &Site, agent: &Agent, runs_on: RunsOn) -> ReportResponse 
     agent.post(site, "report", &sent).await.unwrap()
 }
 
-/// A machine that was deployed by `order`, with its plan and the agent of the installed system.
+/// A machine deployed with `order`: its plan, and its agent, which now runs on the installed system.
 async fn deployed(site: &Site) -> (Agent, InstallPlan) {
     let agent = site.boot(NIC).await;
     reports(site, &agent, RunsOn::MiniOs).await;
@@ -87,7 +89,8 @@ async fn verb(site: &Site, id: &MachineId, verb: &str) {
     let _: serde_json::Value = site.user(Method::POST, &path, Some(json!({}))).await.unwrap();
 }
 
-/// A7 of the first walk: the demo's machine got a warning after its deployment, and could not be planned again.
+/// A7 of the first walk: after its deployment the demo's machine had a warning and could not be planned
+/// again.
 #[tokio::test]
 async fn the_installed_systems_report_changes_no_verdict_and_no_plan() {
     let mut site = Site::new().await;
@@ -100,7 +103,7 @@ async fn the_installed_systems_report_changes_no_verdict_and_no_plan() {
         "the verdict of the mini-os's report"
     );
     assert!(before.findings.is_empty(), "{before:?}");
-    // More daily reports than are kept, and a restart.
+    // More daily reports than are kept, then a restart.
     for _ in 0..12 {
         reports(&site, &agent, RunsOn::Installed).await;
     }
@@ -140,7 +143,7 @@ async fn tell(site: &Site, wiper: &Agent, outcome: StepOutcome) -> Permission {
     wiper.post(site, "step", &step).await.unwrap()
 }
 
-/// Releases, and lets the mini-os begin to wipe.
+/// Releases the machine and lets the mini-os start to wipe.
 async fn wiping(site: &Site, id: &MachineId) -> Agent {
     verb(site, id, "release").await;
     let wiper = site.boot(NIC).await;
@@ -151,7 +154,7 @@ async fn wiping(site: &Site, id: &MachineId) -> Agent {
     wiper
 }
 
-/// S6 of the security test: "wipe: done" was believed.
+/// S6 of the security test: the server believed "wipe: done" without proof.
 #[tokio::test]
 async fn a_wipe_without_a_proof_for_its_disk_is_no_wipe() {
     let site = Site::new().await;
@@ -209,7 +212,7 @@ async fn a_release_says_what_it_did_forgets_the_deployment_and_is_doubted_where_
             && said.contains("data blocks are still there"),
         "{said}"
     );
-    // L4: nothing secret is kept, and it has no host name any more.
+    // L4: no secret is kept, and the host name is gone.
     assert_eq!(detail(&site, id).await.machine.hostname, None);
     let store = &site.core().store;
     let kept = store
@@ -226,7 +229,7 @@ async fn a_release_says_what_it_did_forgets_the_deployment_and_is_doubted_where_
             .any(|s| matches!(s, Step::Scripts { scripts } if scripts.len() == 1))
     );
 
-    // The next boot shows an empty disk; a later one shows partitions: said once.
+    // The next boot shows an empty disk. Later boots show partitions, which is recorded once.
     for (partitions, doubts) in [(0, 0), (2, 1), (2, 1)] {
         let next = site.boot(NIC).await;
         let sent = report_of(RunsOn::MiniOs, Some(partitions));
@@ -242,7 +245,7 @@ async fn a_release_says_what_it_did_forgets_the_deployment_and_is_doubted_where_
     assert_replays(store, id).await;
 }
 
-/// L4: the same when a machine is retired.
+/// L4: the same for a retired machine.
 #[tokio::test]
 async fn a_retired_machine_keeps_no_secret() {
     let site = Site::new().await;

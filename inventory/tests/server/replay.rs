@@ -1,4 +1,4 @@
-//! Folding the history through the transition function gives the stored state.
+//! Replaying the history through the transition function gives the stored state.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ fn events() -> impl Strategy<Value = Event> {
     ])
 }
 
-/// S11: fetch and claim in a loop. Two rows, each with a count, and the history still replays.
+/// S11: fetch and claim in a loop. Repeats become a count in two rows, and the history still replays.
 #[tokio::test]
 async fn a_machine_that_boots_again_and_again_fills_no_history() {
     let dir = tempfile::tempdir().unwrap();
@@ -140,7 +140,7 @@ async fn a_machine_that_boots_again_and_again_fills_no_history() {
     assert!(rows.len() <= 6, "{} rows", rows.len());
     let last = rows.last().unwrap();
     assert!(last.repeats > 45 && last.sentence.contains("times"), "{last:?}");
-    // Anything else that a machine sends without end is bounded by the minute.
+    // Other repeated events are limited per minute.
     let mut refused = false;
     for n in 0..200 {
         time.fetch_sub(1000, std::sync::atomic::Ordering::SeqCst);
@@ -154,7 +154,7 @@ async fn a_machine_that_boots_again_and_again_fills_no_history() {
     }
     assert!(refused);
     assert!(core.store.history(&id, None, i64::MAX).await.unwrap().len() < 140);
-    // By pages.
+    // In pages.
     let page = core.store.history(&id, Some(20), 10).await.unwrap();
     assert_eq!((page.len(), page.first().map(|r| r.seq)), (10, Some(10)));
 }

@@ -121,7 +121,7 @@ async fn bad_input_is_refused_with_a_reason() {
             .map(|c| Ok::<_, std::io::Error>(c.to_vec()))
             .collect::<Vec<_>>(),
     );
-    // The server may close before all is sent; what matters is that it does not take it.
+    // The server may close the connection before all is sent; it only must not accept the body.
     if let Ok(response) = post(reqwest::Body::wrap_stream(chunks)).await {
         assert_eq!(response.status(), 413);
     }
@@ -246,7 +246,7 @@ async fn secrets_are_nowhere_in_the_data_directory_but_where_they_belong() {
         (mode("data"), mode("data/ca"), mode("data/ca/ca.key")),
         (0o700, 0o700, 0o600)
     );
-    // Even where somebody made the directory before, with the usual mode.
+    // The store's files are private even if the directory already existed with the usual mode.
     assert_eq!(
         (mode("data/slipway.db"), mode("data/slipway.db-wal")),
         (0o600, 0o600)
@@ -350,7 +350,7 @@ async fn a_token_reads_only_expires_and_is_revoked_with_its_streams() {
     };
     let short = tokens::create(&site.config, "short", terms).await.unwrap();
     assert_eq!(get(&site, &short, "/v1/machines").await, 200);
-    // Far beyond a day, whatever the clock of this machine says.
+    // Far more than a day later, whatever this host's clock says.
     site.pass(200 * 365 * 86_400);
     assert_eq!(get(&site, &short, "/v1/machines").await, 401);
     let listed = tokens::list(&site.config).await.unwrap();
@@ -377,7 +377,7 @@ async fn a_data_directory_that_others_may_write_to_is_refused() {
         assert!(error.contains("chmod go-w"), "{error}");
     }
     mode(0o700);
-    // A link that somebody planted is not followed.
+    // A planted link is not followed.
     let target = site.data().join("precious");
     std::fs::write(&target, "kept").unwrap();
     std::fs::remove_file(data.join("lock")).unwrap();
