@@ -21,7 +21,7 @@ fn fuzz(target: &str) {
     println!("{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(
         output.status.success(),
-        "{target}: an input breaks it; it lies in .slipway/fuzz/found"
+        "{target}: an input breaks it; it is in .slipway/fuzz/found"
     );
     let executed = said
         .lines()

@@ -48,7 +48,8 @@ impl Service {
     /// Forgets a retired machine, or one that never got past its first boot script.
     async fn forget_machine(&self, row: &MachineRow, actor: &Actor) -> Result<VerbResponse, Problem> {
         let id = &row.id;
-        let answer = self.verb_response(row, &row.state).await?;
+        let mut answer = self.verb_response(row, &row.state).await?;
+        answer.status.verbs.clear();
         let refused = |detail: String| Err(problem(409, "wrong-state", "Not in this state", detail));
         if !may_forget(&row.state, row.last_seen.is_some()) {
             return refused(format!("cannot forget {id}, which has claimed: retire it first"));

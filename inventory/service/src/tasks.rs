@@ -165,7 +165,7 @@ impl Service {
     /// check is retried.
     pub async fn fixed(&self, key: &str, text: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
         let row = self.find(key).await?;
-        let text = tame(text.trim(), MAX_TEXT);
+        let text = tame(text, MAX_TEXT).trim().to_owned();
         let note = Note {
             at: self.core.clock.now(),
             actor: actor.to_string(),
