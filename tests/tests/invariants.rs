@@ -72,7 +72,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["files", "inventory-api", "lifecycle", "service", "tls"],
     ),
     ("lifecycle", &["inventory-api"]),
-    ("mini-os", &["inventory-api"]),
+    ("mini-os", &[]),
     ("netboot", &["inventory-api", "netboot-protocol"]),
     ("netboot-protocol", &["inventory-api"]),
     (
@@ -126,7 +126,6 @@ const IMPURE: &[&str] = &[
     "sqlx-core",
     "tempfile",
     "tokio",
-    "uuid",
 ];
 
 /// Parts of the standard library that touch the world; a pure crate's own code has none of them.

@@ -39,6 +39,9 @@ pub struct Server {
     pub ca: Option<PathBuf>,
 }
 
+/// No list has more items.
+const MAX_ITEMS: usize = 10_000_000;
+
 /// Client of one server.
 pub struct Client {
     http: reqwest::Client,
@@ -109,9 +112,17 @@ impl Client {
         );
         let mut page: Page<T> = self.get(&path).await?;
         let mut items = page.items;
+        let mut before = None;
         while let Some(token) = page.next_page {
+            let plain = token.bytes().all(|b| b.is_ascii_alphanumeric());
+            if !plain || before.as_ref() == Some(&token) || items.len() > MAX_ITEMS {
+                return Err(failed(format!(
+                    "the list {path} has no end: is that a Slipway server?"
+                )));
+            }
             page = self.get(&format!("{path}&page_token={token}")).await?;
             items.append(&mut page.items);
+            before = Some(token);
         }
         Ok(items)
     }

@@ -68,6 +68,14 @@ impl Service {
             };
             row.map(|row| token(&cursor(row), list))
         };
+        if back && !beyond {
+            // Back at the start: the first page, with what has been added since.
+            let first = PageQuery {
+                page_token: None,
+                ..query.clone()
+            };
+            return Box::pin(self.machines(filter, &first)).await;
+        }
         let (next, previous) = if back {
             (true, beyond)
         } else {

@@ -529,14 +529,18 @@ impl Change {
                 continue;
             };
             let phase = |state: &State| (state_name(state), phase_name(state));
-            let (mut since, mut before) = (machine.enrolled_at, None);
+            let (mut since, mut before) = (machine.enrolled_at, i64::MAX);
             'history: loop {
-                let rows = self.history(id, before, 100).await?;
-                for row in rows.iter().rev() {
-                    if phase(&row.state) != phase(&machine.state) {
-                        break 'history;
+                // A row that cannot be read ends the search: it must not keep the server from starting.
+                let sql = "SELECT seq, at, state FROM history WHERE machine = $1 AND seq < $2 ORDER BY seq DESC LIMIT 100";
+                let rows: Vec<(i64, i64, String)> = self.rows(sql, &[id, &before]).await?;
+                for (seq, at, state) in &rows {
+                    match serde_json::from_str::<State>(state) {
+                        Ok(state) if phase(&state) == phase(&machine.state) => {
+                            (since, before) = (UnixMs(*at), *seq);
+                        }
+                        _ => break 'history,
                     }
-                    (since, before) = (row.at, Some(row.seq));
                 }
                 if rows.is_empty() {
                     break;

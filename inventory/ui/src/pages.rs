@@ -210,12 +210,20 @@ pub(crate) async fn machines(at: SignedIn, Query(query): Query<ListQuery>) -> Pa
     };
     let found = match at.service.machines(&filter, &ask).await {
         // The token belongs to another filter: the text was edited on a later page. Show the first page.
-        Err(problem) if problem.code == BAD_TOKEN => {
+        Err(problem) if problem.code == BAD_TOKEN => None,
+        found => Some(found?),
+    };
+    // So too if the machines of this page no longer match.
+    let found = match found.filter(|found| !found.machines.is_empty()) {
+        Some(found) => found,
+        None => {
             ask.page_token = None;
             at.service.machines(&filter, &ask).await?
         }
-        found => found?,
     };
+    if found.previous.is_none() {
+        ask.page_token = None;
+    }
     let counts = at.service.machine_counts().await?;
     let shell = at.shell("Machines", "Machines");
     let mut page = MachinesPage::new(shell, found, &counts, &filter, ask.page_token);

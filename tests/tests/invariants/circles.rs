@@ -170,20 +170,23 @@ impl Crate {
 
 #[test]
 fn no_circle_inside_a_crate_has_more_than_three_files() {
+    let mut faults = Vec::new();
     for folder in crates() {
         let circles = Crate::read(&folder).circles();
         let largest = circles.iter().map(BTreeSet::len).max().unwrap_or(0);
         let listed = STILL_THERE.iter().find(|(name, _)| *name == folder);
         let allowed = listed.map_or(LIMIT, |(_, size)| *size);
-        assert!(
-            largest <= allowed,
-            "{folder}: a circle of {largest} files, {allowed} are allowed: {circles:#?}"
-        );
-        assert!(
-            listed.is_none() || largest > LIMIT,
-            "{folder}: its circle is open; take it off the list"
-        );
+        if largest > allowed {
+            faults.push(format!(
+                "{folder}: a circle of {largest} files, {allowed} are allowed: {circles:#?}"
+            ));
+        } else if listed.is_some() && largest < allowed {
+            faults.push(format!(
+                "{folder}: its largest circle has {largest} files now: shrink the number"
+            ));
+        }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]

@@ -18,8 +18,12 @@ UPDATE history SET event_name = json_extract(event, '$.event');
 ALTER TABLE tasks ADD COLUMN kind TEXT NOT NULL DEFAULT '';
 UPDATE tasks SET kind = json_extract(task, '$.kind');
 
--- The order in which rows of a machine were written. Reports are large: those from before keep 0 and are ordered by `at`.
+-- The order in which rows of a machine were written. Reports are large: of those from before only the newest of each system and the
+-- newest of all are numbered, and the others are ordered by `at`.
 ALTER TABLE reports ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
+UPDATE reports SET seq = 1
+    WHERE rowid IN (SELECT max(rowid) FROM reports WHERE report IS NOT NULL GROUP BY machine, runs_on);
+UPDATE reports SET seq = 2 WHERE rowid IN (SELECT max(rowid) FROM reports GROUP BY machine);
 DROP INDEX reports_newest;
 CREATE INDEX reports_newest ON reports (machine, seq, at);
 ALTER TABLE plans ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;

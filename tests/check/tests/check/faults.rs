@@ -45,10 +45,10 @@ fn a_fault_in_the_tables_is_exactly_its_finding() {
                 assert!(finding.found.contains(&shown("now")), "{name}: {finding:?}");
             }
             "dimm-smaller" => {
-                let gb = |field: &str| format!("{} GB", fault[field].as_u64().unwrap() / 1024);
+                let gib = |field: &str| format!("{} GiB", fault[field].as_u64().unwrap() / 1024);
                 assert_eq!(
                     (finding.expected.clone(), finding.found.clone()),
-                    (gb("was_mb"), gb("now_mb"))
+                    (gib("was_mb"), gib("now_mb"))
                 );
             }
             _ => assert_eq!(result.verdict, Verdict::Fail, "{name}"),
