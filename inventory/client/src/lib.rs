@@ -117,7 +117,7 @@ impl Client {
             let plain = token.bytes().all(|b| b.is_ascii_alphanumeric());
             if !plain || before.as_ref() == Some(&token) || items.len() > MAX_ITEMS {
                 return Err(failed(format!(
-                    "the list {path} has no end: is that a Slipway server?"
+                    "{path} answered with a next_page that leads nowhere: is that a Slipway server of this version?"
                 )));
             }
             page = self.get(&format!("{path}&page_token={token}")).await?;

@@ -50,7 +50,7 @@ pub(crate) async fn end_overdue(core: &Core) -> Result<(), AdvanceError> {
     let now = core.clock.now();
     for id in core.store.overdue_rescues(now).await? {
         let mut change = core.store.begin().await?;
-        let ended = end_rescues(core, &mut change, &id, "its time was over", now).await?;
+        let ended = end_rescues(core, &mut change, &id, "it timed out", now).await?;
         change.commit().await?;
         if let Some(advanced) = &ended {
             after_commit(core, advanced);

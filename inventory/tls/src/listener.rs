@@ -226,7 +226,7 @@ pub async fn serve(
 fn refused(peer: SocketAddr, full: Full, limits: Limits) {
     let (reason, sentence) = match full {
         Full::Address => ("address", "this address has its share of connections"),
-        Full::Slots => ("places", "all connections are taken by who has a better claim"),
+        Full::Slots => ("places", "all connections belong to peers with a better claim"),
     };
     if let Some(left_out) = netboot::log::each_minute("TLS port", reason) {
         tracing::warn!(%peer, connections = limits.connections, per_address = limits.connections_per_address,
@@ -284,7 +284,7 @@ impl Connection {
         let result = tokio::select! {
             result = connection.as_mut() => result,
             () = place.revoked() => {
-                return tracing::debug!(peer = %address, "connection closed for somebody with a better claim");
+                return tracing::debug!(peer = %address, "connection closed for a peer with a better claim");
             }
             () = stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();

@@ -56,7 +56,7 @@ pub fn of_event(event: &Event, after: &State) -> String {
         Event::IdentityChanged { detail } => return format!("Recognised, with a change: {detail}."),
         Event::ConflictResolved { detail, .. } => detail.clone(),
         Event::AtConsole { what } => return at_console(what),
-        Event::DeadlinePassed { .. } => "Its time was over.".to_owned(),
+        Event::DeadlinePassed { .. } => "It timed out.".to_owned(),
     };
     format!("{} {}", what.trim_end(), status_sentence(after))
 }

@@ -178,7 +178,7 @@ impl Faults {
         if self.more > 0
             && let Some(last) = named.last_mut()
         {
-            last.detail.push_str(&format!(" (and {} faults more)", self.more));
+            last.detail.push_str(&format!(" (and {} more errors)", self.more));
         }
         Err(named)
     }
@@ -373,7 +373,10 @@ pub fn profiles(bytes: &[u8], format: Format) -> Result<Vec<Entry<HardwareProfil
                     )
                 });
                 if fields.contains(&field) {
-                    faults.add(row.fault("field", format!("{field:?} stands there twice for this profile")));
+                    faults.add(row.fault(
+                        "field",
+                        format!("{field:?} is a duplicate: this profile has it already"),
+                    ));
                     continue;
                 }
                 match values::profile_field(&field, &value) {

@@ -157,7 +157,7 @@ fn a_profile_field_by_field() {
         (",cpu.sockets,2", "line 2, column 1 (profile): is empty"),
         (
             "web,cpu.sockets,2\nweb,cpu.sockets,4",
-            "line 3, column 2 (field): \"cpu.sockets\" stands there twice",
+            "line 3, column 2 (field): \"cpu.sockets\" is a duplicate",
         ),
     ] {
         let faults = csv_faults(profiles(
@@ -177,7 +177,7 @@ fn faults_are_named_to_a_readable_number() {
     let faults = csv_faults(orders(text.as_bytes(), Format::Csv));
     assert_eq!(faults.len(), MAX_FAULTS);
     assert!(
-        faults[MAX_FAULTS - 1].ends_with("(and 950 faults more)"),
+        faults[MAX_FAULTS - 1].ends_with("(and 950 more errors)"),
         "{}",
         faults[MAX_FAULTS - 1]
     );
