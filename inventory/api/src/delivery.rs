@@ -55,6 +55,17 @@ pub struct Placement {
     pub ports: Vec<PlannedPort>,
 }
 
+impl Placement {
+    /// "R1 A07 unit 12", "R1 A07 unit 12 node 2".
+    pub fn name(&self) -> String {
+        let node = self
+            .node
+            .as_ref()
+            .map_or(String::new(), |node| format!(" node {node}"));
+        format!("{} {} unit {}{node}", self.room, self.rack, self.unit)
+    }
+}
+
 /// One cable of the plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -19,6 +19,7 @@ pub mod id;
 pub mod image;
 pub mod import;
 pub mod loader;
+pub mod lookup;
 pub mod machine;
 pub mod network;
 pub mod page;

@@ -7,6 +7,7 @@ pub mod check;
 mod conflict;
 mod delivery;
 mod error;
+mod find;
 mod loaders;
 mod local;
 mod machine;
@@ -35,6 +36,8 @@ pub use inventory_client::Server as CliEnv;
 /// A command for people.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Tell what a serial number, asset tag, MAC or id stands for: a machine, a rack place or a part
+    Find(find::FindArgs),
     /// List, inspect and operate machines
     Machine(Asked<MachineCommand>),
     /// Install a machine: make a plan, show it, then start
@@ -411,6 +414,7 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
             let made: inventory_api::rescue::RescuePassword = client.post(&path, None::<&()>).await?;
             render::answer(args.common.output, &made, render::rescue)
         }
+        Command::Find(args) => find::run(args, env).await,
         Command::Loaders(args) => loaders::run(args, env).await,
         Command::Network(args) => network::run(args, env).await,
         Command::Import(args) => delivery::import(args, env).await,

@@ -4,6 +4,7 @@ mod agent;
 mod body;
 mod delivery;
 mod events;
+mod lookup;
 mod problem;
 mod user;
 
@@ -17,5 +18,6 @@ use service::Service;
 pub fn router(service: Arc<Service>) -> Router {
     agent::router(service.clone())
         .merge(delivery::router(service.clone()))
+        .merge(lookup::router(service.clone()))
         .merge(user::router(service))
 }

@@ -15,6 +15,7 @@ pub mod known;
 mod list;
 pub mod loader_memory;
 mod loaders;
+mod lookup;
 pub mod missing;
 mod networks;
 mod orders;
@@ -151,35 +152,39 @@ impl Service {
         self.core.memory.changes()
     }
 
-    async fn find(&self, key: &str) -> Result<MachineRow, Problem> {
+    /// The machines that a key names: by id, else by MAC, serial number or asset tag. More than one if several
+    /// reported it.
+    async fn machines_of_key(&self, key: &str) -> Result<Vec<MachineId>, Problem> {
         let store = &self.core.store;
         if let Ok(id) = key.parse::<MachineId>()
-            && let Some(row) = store.machine(&id).await?
+            && store.machine(&id).await?.is_some()
         {
-            return Ok(row);
+            return Ok(vec![id]);
         }
-        if let Ok(mac) = key.parse::<Mac>()
-            && let Some(id) = store.machine_of_mac(mac).await?
-        {
-            return self.row(&id).await;
+        if let Ok(mac) = key.parse::<Mac>() {
+            if let Some(id) = store.machine_of_mac(mac).await? {
+                return Ok(vec![id]);
+            }
+            if let [id] = store.machines_reporting(mac).await?.as_slice() {
+                return Ok(vec![id.clone()]);
+            }
         }
-        if let Ok(mac) = key.parse::<Mac>()
-            && let [id] = store.machines_reporting(mac).await?.as_slice()
-        {
-            return self.row(id).await;
+        let by_serial = store.machines_of_serial(key).await?;
+        if !by_serial.is_empty() {
+            return Ok(by_serial);
         }
-        let mut by_serial = store.machines_of_serial(key).await?;
-        if by_serial.is_empty() {
-            by_serial = store.machines_named(key).await?;
-        }
-        match by_serial.as_slice() {
+        Ok(store.machines_named(key).await?)
+    }
+
+    async fn find(&self, key: &str) -> Result<MachineRow, Problem> {
+        match self.machines_of_key(key).await?.as_slice() {
             [id] => self.row(id).await,
             [] => Err(no_machine(key)),
             [..] => Err(problem(
                 409,
                 "machine-ambiguous",
                 "Several machines",
-                "several machines reported this serial number: name one by id or MAC",
+                "several machines reported this serial number: name one by id or MAC; `slipway find` lists them",
             )),
         }
     }

@@ -157,19 +157,19 @@ impl Service {
 impl Service {
     /// The parts with this serial number (for a NIC also the MAC), with their history.
     pub async fn parts(&self, serial: &str) -> Result<Vec<PartLife>, Problem> {
-        let serial = match serial.parse::<inventory_api::Mac>() {
-            Ok(mac) => mac.to_string(),
-            Err(_) => serial.to_owned(),
-        };
-        let lives = self.core.store.parts_of_serial(&serial).await?;
+        let lives = self.parts_of_key(serial).await?;
         if lives.is_empty() {
-            return Err(missing(
-                "part",
-                &serial,
-                "no report has shown this serial number or MAC",
-            ));
+            let hint = "no report has shown this serial number or MAC";
+            return Err(missing("part", serial, hint));
         }
         Ok(lives)
+    }
+
+    /// The same, empty if there are none.
+    pub(super) async fn parts_of_key(&self, key: &str) -> Result<Vec<PartLife>, Problem> {
+        let mac = key.parse::<inventory_api::Mac>();
+        let serial = mac.map_or_else(|_| key.to_owned(), |mac| mac.to_string());
+        Ok(self.core.store.parts_of_serial(&serial).await?)
     }
 
     /// The parts of a machine that another machine reports at the same time.

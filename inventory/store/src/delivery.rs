@@ -142,10 +142,10 @@ impl Reader {
         Ok(rows.into_iter().map(name).collect())
     }
 
-    /// The machines that have a serial number or asset tag, at most two.
+    /// The machines that have a serial number or asset tag, at most 20.
     pub async fn machines_named(&self, name: &str) -> Result<Vec<MachineId>, StoreError> {
         let sql = "SELECT DISTINCT machine FROM machine_names JOIN machines ON id = machine
-            WHERE value = $1 AND state_name <> 'retired' ORDER BY machine LIMIT 2";
+            WHERE value = $1 AND state_name <> 'retired' ORDER BY machine LIMIT 20";
         self.column(sql, &[&name_key(name)]).await
     }
 

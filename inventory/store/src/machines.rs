@@ -284,7 +284,7 @@ impl Reader {
 
     /// Machines that reported a serial number, at most two. Makers that do not fill it in make it several.
     pub async fn machines_of_serial(&self, serial: &str) -> Result<Vec<MachineId>, StoreError> {
-        let sql = "SELECT id FROM machines WHERE serial = $1 AND folded_into IS NULL LIMIT 2";
+        let sql = "SELECT id FROM machines WHERE serial = $1 AND folded_into IS NULL ORDER BY id LIMIT 20";
         self.column(sql, &[&serial]).await
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use cli::{CliEnv, CliError, Command, execute};
 use inventory_api::agent::RunsOn;
+use inventory_api::lookup::Lookup;
 
 use crate::delivery::{detail, send};
 use crate::harness::Site;
@@ -256,6 +257,51 @@ async fn a_rack_with_machines_is_read_on_the_command_line() {
     .await;
     let list = t.says(&["machine", "list"], &[]).await;
     assert!(!list.contains("CONFLICT"), "{list}");
+}
+
+#[tokio::test]
+async fn find_tells_what_a_scanned_text_stands_for() {
+    let site = Site::new().await;
+    let rack = Rack::fill(&site).await;
+    let t = Terminal::open(&site);
+    let second = rack.id(2).to_string();
+    let module = module(2, "A2");
+    let here = rack.id(3).to_string();
+    let table: [(&str, &[&str]); 6] = [
+        ("SRV-0002", &["SRV-0002 is machine", &second]),
+        ("srv-0002", &[&second]),
+        (" DC-47112 ", &["is machine", &second]),
+        (&second, &["is machine"]),
+        (
+            "SRV-0006",
+            &["has not reported yet. It belongs in R1 A07 unit 15."],
+        ),
+        (&module, &["is a part, not a machine. It is in", &here]),
+    ];
+    for (key, parts) in table {
+        t.says(&["find", key], parts).await;
+    }
+    let both = [
+        rack.id(5).as_str(),
+        rack.id(6).as_str(),
+        "2 machines reported SRV-0005",
+    ];
+    t.says(&["find", "SRV-0005"], &both).await;
+    t.refused(
+        &["machine", "show", "SRV-0005"],
+        1,
+        &["409 machine-ambiguous", "slipway find"],
+    )
+    .await;
+    let json = t.says(&["find", "SRV-0006", "--output", "json"], &[]).await;
+    let found: Lookup = serde_json::from_str(&json).unwrap();
+    assert!(matches!(found, Lookup::Place { place } if place.unit == 15));
+    let nothing = [
+        "404 lookup-nothing",
+        "nothing is known of \"SRV-0099\"",
+        "rack plan",
+    ];
+    t.refused(&["find", "SRV-0099"], 1, &nothing).await;
 }
 
 #[tokio::test]

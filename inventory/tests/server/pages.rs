@@ -203,6 +203,9 @@ async fn a_delivery_is_seen_on_every_page() {
     );
     let (_, part) = browser.ask(&site, &format!("/p/{serial}")).await;
     has(&part, &["is a part, not a machine", &format!("/parts/{serial}")]);
+    let (status, both) = browser.ask(&site, "/p/SRV-0005").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    has(&both, &["2 machines reported SRV-0005", "/machines?q=SRV-0005"]);
 
     // The profile: its machines, and the outlier although no rule covers the difference.
     let profile = browser.page(&site, "/hardware-profiles/web-r650").await;

@@ -4,6 +4,7 @@ use axum::Form;
 use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect, Response};
 use inventory_api::burn_in::BurnInRequest;
+use inventory_api::lookup::Lookup;
 use inventory_api::task::Task;
 use inventory_api::{MachineId, Problem};
 use serde::Deserialize;
@@ -103,39 +104,30 @@ pub(super) async fn phone_ask(at: SignedIn, Query(asked): Query<Asked>) -> Respo
 
 /// `GET /p/{key}`: the machine with this id, serial number, asset tag or MAC. QR codes lead here.
 pub(super) async fn phone(at: SignedIn<String>) -> Page {
-    let missing = match at.service.machine(&at.path).await {
-        Ok(d) => {
-            let name = d
-                .machine
-                .serial
-                .clone()
-                .unwrap_or_else(|| d.machine.id.to_string());
+    let found = match at.service.lookup(&at.path).await {
+        Ok(Lookup::Machine { id }) => {
+            let d = at.service.machine(id.as_str()).await?;
+            let name = d.machine.serial.clone().unwrap_or_else(|| id.to_string());
             return Ok(html(PhonePage::new(at.shell(name, "Racks"), &d, now())));
         }
         Err(problem) if problem.status >= 500 => return Err(problem.into()),
-        Err(problem) => problem,
+        found => found,
     };
     let query: String = at.path.chars().filter(|c| !c.is_control()).take(128).collect();
-    let (message, link) = if let Some(place) = at.service.place_of_name(&at.path).await? {
-        let href = format!("/racks/{}/{}", segment(&place.room), segment(&place.rack));
-        let words = files::import::place_name(&place);
-        (
-            format!("{query} has not reported yet. It belongs in {words}."),
-            Some((href, "See the rack".to_owned())),
-        )
-    } else if at.service.parts(&at.path).await.is_ok() {
-        let href = format!("/parts/{}", segment(&at.path));
-        (
-            format!("{query} is a part, not a machine."),
-            Some((href, "See its life".to_owned())),
-        )
-    } else if missing.status == 409 {
-        (format!("{query}: {}", missing.detail), None)
-    } else {
-        (
-            format!("Nothing is known of {query}: no machine reported it, and it is in no rack plan."),
-            None,
-        )
+    let link = match &found {
+        Ok(Lookup::Machines { .. }) => Some((format!("/machines?q={}", segment(&query)), "See them")),
+        Ok(Lookup::Place { place: p }) => {
+            let rack = format!("/racks/{}/{}", segment(&p.room), segment(&p.rack));
+            Some((rack, "See the rack"))
+        }
+        Ok(Lookup::Part { serial, .. }) => {
+            Some((format!("/parts/{}", segment(serial)), "See where it has been"))
+        }
+        Ok(Lookup::Machine { .. } | Lookup::Unknown) | Err(_) => None,
+    };
+    let message = match &found {
+        Ok(found) => words::lookup::sentence(&query, found),
+        Err(problem) => problem.detail.clone(),
     };
     let mut page = html(PhoneAskPage {
         shell: at.shell("At the rack", "Racks"),

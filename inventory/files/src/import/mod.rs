@@ -290,11 +290,7 @@ pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<
 
 /// "R1 A07 unit 12", "R1 A07 unit 12 node 2".
 pub fn place_name(p: &Placement) -> String {
-    let node = p
-        .node
-        .as_ref()
-        .map_or(String::new(), |node| format!(" node {node}"));
-    format!("{} {} unit {}{node}", p.room, p.rack, p.unit)
+    p.name()
 }
 
 /// "switch12" -> ("switch", 12).

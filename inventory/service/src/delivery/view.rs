@@ -8,7 +8,7 @@ use inventory_api::delivery::{
 };
 use inventory_api::{MachineId, Problem};
 use lifecycle::delivery::{of_order, receipt, tally};
-use lifecycle::expectation::{MachineNames, name_key};
+use lifecycle::expectation::name_key;
 
 use crate::problem::problem;
 use crate::{Service, planning};
@@ -129,16 +129,6 @@ impl Service {
             tally: tally(places.len() as u32, places.iter().map(|p| p.receipt)),
             places,
         })
-    }
-
-    /// The place in the rack plan for this serial number or asset tag.
-    pub async fn place_of_name(&self, name: &str) -> Result<Option<Placement>, Problem> {
-        let names = MachineNames {
-            serials: vec![name.to_owned()],
-            asset_tags: vec![name.to_owned()],
-        };
-        let places = self.core.store.placements_named(&names).await?;
-        Ok(places.into_iter().next())
     }
 
     /// The hardware profiles.

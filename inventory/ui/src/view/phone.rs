@@ -26,7 +26,7 @@ pub struct PhoneAskPage {
     /// What is known about it, in a sentence.
     pub message: String,
     /// Address and text of a link that helps.
-    pub link: Option<(String, String)>,
+    pub link: Option<(String, &'static str)>,
 }
 
 /// The page of one machine.
