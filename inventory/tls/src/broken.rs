@@ -70,10 +70,10 @@ impl fmt::Display for BrokenTls {
                  replaced: deploy it again. A browser or client without ca.pem does the same"
             }
             BrokenTls::ItsCertificateDates => {
-                "is refused: its machine certificate is not valid now. It has run out, or this server's clock is wrong; deploy it again"
+                "is refused: its machine certificate is not valid now. It has expired, or this server's clock is wrong; deploy it again"
             }
             BrokenTls::ItsCertificateAuthority => {
-                "is refused: its machine certificate is of another authority. It was installed by another Slipway server, or \
+                "is refused: another authority signed its machine certificate. It was installed by another Slipway server, or \
                  DATA_DIR/ca was replaced: deploy it again"
             }
         })

@@ -13,7 +13,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
@@ -167,6 +167,9 @@ pub type OnBroken = Arc<dyn Fn(SocketAddr, Option<BrokenTls>) + Send + Sync>;
 pub type StandingOf = Arc<dyn Fn(IpAddr) -> Standing + Send + Sync>;
 
 /// Serves `router` until `stop`, then lets open requests finish within `limits.drain`.
+///
+/// # Panics
+/// If a route panics: a bug must end the process.
 pub async fn serve(
     listener: TcpListener,
     config: Arc<rustls::ServerConfig>,
@@ -177,7 +180,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(config);
-    let places = Slots::new(netboot::slots::Limits {
+    let slots = Slots::new(netboot::slots::Limits {
         slots: limits.connections,
         per_address: limits.connections_per_address,
     });
@@ -185,9 +188,12 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
+            Some(ended) = connections.join_next() => {
+                reap(ended);
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
-        while connections.try_join_next().is_some() {}
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -198,8 +204,8 @@ pub async fn serve(
             }
         };
         let ip = address.ip().to_canonical();
-        let place = match places.take(ip, standing_of(ip)) {
-            Ok(place) => place,
+        let slot = match slots.take(ip, standing_of(ip)) {
+            Ok(slot) => slot,
             Err(full) => {
                 refused(address, full, limits);
                 continue;
@@ -209,24 +215,35 @@ pub async fn serve(
             stream,
             address,
             on_broken: on_broken.clone(),
-            place: Arc::new(place),
+            slot: Arc::new(slot),
         };
         connections.spawn(connection.run(acceptor.clone(), router.clone(), limits, stop.clone()));
     }
     drop(listener);
     let drained = tokio::time::timeout(limits.drain, async {
-        while connections.join_next().await.is_some() {}
+        while let Some(ended) = connections.join_next().await {
+            reap(ended);
+        }
     });
     if drained.await.is_err() {
         connections.shutdown().await;
     }
 }
 
+/// Passes on the panic of a connection's task.
+fn reap(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 /// Logs a refused connection, at most once a minute per reason: a peer that takes all slots tries often.
 fn refused(peer: SocketAddr, full: Full, limits: Limits) {
     let (reason, sentence) = match full {
-        Full::Address => ("address", "this address has its share of connections"),
-        Full::Slots => ("places", "all connections belong to peers with a better claim"),
+        Full::Address => ("address", "this address has reached its limit of connections"),
+        Full::Slots => ("slots", "all connections are in use by peers with a better claim"),
     };
     if let Some(left_out) = netboot::log::each_minute("TLS port", reason) {
         tracing::warn!(%peer, connections = limits.connections, per_address = limits.connections_per_address,
@@ -238,12 +255,12 @@ struct Connection {
     stream: TcpStream,
     address: SocketAddr,
     on_broken: OnBroken,
-    place: Arc<Slot>,
+    slot: Arc<Slot>,
 }
 
 impl Connection {
     async fn run(self, acceptor: TlsAcceptor, router: Router, limits: Limits, stop: CancellationToken) {
-        let (address, place) = (self.address, self.place);
+        let (address, slot) = (self.address, self.slot);
         let _ = self.stream.set_nodelay(true);
         bounds::keep_alive(&self.stream);
         let stream = TimedWrites::new(self.stream, limits.write);
@@ -256,7 +273,7 @@ impl Connection {
             }
             Err(_) => {
                 (self.on_broken)(address, None);
-                return tracing::debug!(peer = %address, "TLS handshake took too long");
+                return tracing::debug!(peer = %address, "TLS handshake timed out");
             }
         };
         let certificate = stream
@@ -266,7 +283,7 @@ impl Connection {
             .and_then(|chain| chain.first())
             .and_then(|leaf| peer_certificate(leaf));
         let peer = Peer { address, certificate };
-        let seat = Seat(place.clone());
+        let seat = Seat(slot.clone());
         let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
             seat.0.touch();
             request.extensions_mut().insert(peer.clone());
@@ -283,7 +300,7 @@ impl Connection {
         let mut connection = std::pin::pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
-            () = place.revoked() => {
+            () = slot.revoked() => {
                 return tracing::debug!(peer = %address, "connection closed for a peer with a better claim");
             }
             () = stop.cancelled() => {
@@ -336,6 +353,7 @@ mod tests {
         address: SocketAddr,
         client: Arc<rustls::ClientConfig>,
         stop: CancellationToken,
+        serving: tokio::task::JoinHandle<()>,
         _dir: tempfile::TempDir,
     }
 
@@ -361,6 +379,10 @@ mod tests {
             let router = Router::new()
                 .route("/", get(async || "here"))
                 .route("/large", get(async || vec![b'x'; 64 << 20]))
+                .route(
+                    "/bug",
+                    get(async || -> &'static str { panic!("a bug in a route") }),
+                )
                 .route("/body", post(async |body: Bytes| format!("{} bytes", body.len())));
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
@@ -374,7 +396,7 @@ mod tests {
             let stop = CancellationToken::new();
             let standing: StandingOf = Arc::new(|_| Standing::Stranger);
             let broken: OnBroken = Arc::new(|_, _| {});
-            tokio::spawn(serve(
+            let serving = tokio::spawn(serve(
                 listener,
                 config,
                 router,
@@ -387,6 +409,7 @@ mod tests {
                 address,
                 client: Arc::new(client),
                 stop,
+                serving,
                 _dir: dir,
             }
         }
@@ -433,6 +456,16 @@ mod tests {
         assert!(!slow.contains("200 OK"), "{slow}");
         small.stop.cancel();
         drop(idle);
+    }
+
+    #[tokio::test]
+    async fn a_route_that_panics_ends_the_listener_with_that_panic() {
+        let small = Small::start().await;
+        let request = "GET /bug HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        assert_eq!(small.ask(request).await, "");
+        let ended = tokio::time::timeout(Duration::from_secs(20), small.serving).await;
+        let panic = ended.expect("the listener ends").unwrap_err().into_panic();
+        assert_eq!(panic.downcast_ref(), Some(&"a bug in a route"));
     }
 
     #[tokio::test]
