@@ -189,7 +189,7 @@ async fn a_rescue_opens_with_its_password_once_and_leaves_the_machine_as_it_was(
         .collect();
     let expected = [
         "chose the rescue system",
-        "password that admin had made",
+        "password that admin created",
         "it booted again",
         "chose the rescue",
     ];
