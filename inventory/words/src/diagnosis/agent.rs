@@ -4,7 +4,7 @@ use inventory_api::boot::{BootEvent, BootEventKind, ConnectionEnd};
 
 use super::attempt::Attempt;
 use super::{Facts, QUIET, Stage};
-use crate::text::if_any;
+use crate::text::{if_any, value_or};
 
 /// The result if the agent was heard last; `None`: it was not.
 pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> Option<(Stage, String)> {
@@ -69,7 +69,7 @@ pub(super) fn not_heard(facts: &Facts<'_>, attempt: &Attempt<'_>, what: &str) ->
 /// A connection that ended without a request.
 pub(super) fn connection(facts: &Facts<'_>, event: &BootEvent, port: u16, end: ConnectionEnd) -> String {
     let (server, ago) = (facts.server(event), facts.ago(event));
-    let from = event.ip.map_or("its address".to_owned(), |ip| ip.to_string());
+    let from = value_or("", event.ip, "its address");
     let (agent, mac) = (port == facts.ports.api, facts.mac);
     let who = format!("{} ({from})", if agent { "Its agent" } else { "It" });
     match end {

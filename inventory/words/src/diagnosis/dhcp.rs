@@ -10,14 +10,14 @@ use netboot_protocol::{Unanswered, unsupported_client};
 use super::asked::{Asked, asked};
 use super::attempt::Attempt;
 use super::{Facts, QUIET, Stage, address_servers, agent, boot_servers, silence};
-use crate::text::if_any;
+use crate::text::{if_any, value_or};
 
 /// How long a rate-limited message remains the main news, in milliseconds.
 const RATE_MS: u64 = 10_000;
 
 /// "the address 10.77.0.5", or "an address" if it is unknown.
 fn the_address(ip: Option<IpAddr>) -> String {
-    ip.map_or("an address".to_owned(), |ip| format!("the address {ip}"))
+    value_or("the address ", ip, "an address")
 }
 
 /// What the last DHCP message of an attempt shows.

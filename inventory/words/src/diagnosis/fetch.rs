@@ -6,6 +6,7 @@ use netboot_protocol::{GRUB, UNIFIED};
 use super::asked::asked;
 use super::attempt::{Attempt, is_loader};
 use super::{Facts, QUIET, STOPPED, agent, boot_servers, file_name, silence};
+use crate::text::{if_any, value_or};
 
 /// A running transfer.
 pub(super) fn running(facts: &Facts<'_>, attempt: &Attempt<'_>, one: &RunningTransfer) -> String {
@@ -102,7 +103,7 @@ fn not_found(facts: &Facts<'_>, attempt: &Attempt<'_>, file: &str) -> String {
              directory in [boot] loaders, and restart Slipway."
         );
     }
-    let ours = told.map_or(String::new(), |told| format!(" Slipway told it to load {told}."));
+    let ours = if_any(" Slipway told it to load ", told.map(|told| format!("{told}.")));
     let asked_of = attempt.find(|event| asked(event)?.facts.server);
     let from = match (boot_servers(facts.network(event)), asked_of) {
         (Some(servers), _) => format!("another server names it: {servers}"),
@@ -129,7 +130,7 @@ pub(super) fn http(facts: &Facts<'_>, attempt: &Attempt<'_>) -> String {
     };
     let (server, ago) = (facts.server(event), facts.ago(event));
     let name = file_name(path);
-    let from = event.ip.map_or("an address".to_owned(), |ip| ip.to_string());
+    let from = value_or("", event.ip, "an address");
     let is_script = matches!(name, "boot.ipxe" | "boot.args" | "grub.cfg");
     let request = format!("It asked {server} for {path} by HTTP {ago} s ago");
     match *status {

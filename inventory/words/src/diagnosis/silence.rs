@@ -6,6 +6,7 @@ use netboot_protocol::Unanswered;
 
 use super::asked::Asked;
 use super::{Facts, address_servers};
+use crate::text::{if_any, value_or};
 
 /// Number of quarantined addresses named.
 const NAMED: usize = 4;
@@ -27,16 +28,13 @@ pub(super) fn of(facts: &Facts<'_>, asked: &Asked<'_>, code: &str) -> String {
 fn why(facts: &Facts<'_>, asked: &Asked<'_>, reason: Unanswered) -> String {
     let (network, name) = (facts.network(asked.event), facts.network_name(asked.event));
     let (server, mac) = (facts.server(asked.event), facts.mac);
-    let or = |value: Option<String>, unknown: &str| value.unwrap_or_else(|| unknown.to_owned());
-    let wants = or(asked.facts.wants.map(|ip| ip.to_string()), "an address");
-    let of_network = |words: &dyn Fn(&NetworkStatus) -> String| network.map_or(String::new(), words);
     match reason {
         Unanswered::UnknownNetwork => {
             "it came in on an interface whose network is not configured: add a [[network]] with its subnet and this server's address there"
                 .to_owned()
         }
         Unanswered::UnknownRelay => {
-            let relay = or(asked.facts.relay.map(|relay| format!("the relay {relay}")), "a relay");
+            let relay = value_or("the relay ", asked.facts.relay, "a relay");
             format!(
                 "it came through {relay}, which belongs to no configured network: add a [[network]] with the subnet behind that relay, or \
                  point the relay at another server"
@@ -81,26 +79,50 @@ fn why(facts: &Facts<'_>, asked: &Asked<'_>, reason: Unanswered) -> String {
             "it does not boot from the network, and Slipway gives only boot data in network {name} (mode = \"proxy\")"
         ),
         Unanswered::NoBootFile => {
-            let number = asked.facts.architecture;
-            let number = number.map(|n| format!("client architecture {n} (DHCP option 93)"));
-            format!("there is no boot file for {}", or(number, "its architecture"))
+            let number = value_or("client architecture ", asked.facts.architecture, "its architecture");
+            format!("there is no boot file for {number} (DHCP option 93)")
         }
+        Unanswered::Exhausted => {
+            let use_of = |n: &NetworkStatus| {
+                format!(" ({} of {} in use or offered, {} quarantined)", n.held, n.pool, n.quarantined)
+            };
+            let used = network.map_or(String::new(), use_of);
+            format!(
+                "no address is left for it in network {name}{used}: enlarge pools in [[network]] {name}, or shorten lease_seconds"
+            )
+        }
+        Unanswered::JournalFailed => format!(
+            "{server} could not write its lease journal (data_dir, file leases): is its disk full (df), or read-only? The server's log says \
+             which"
+        ),
+        Unanswered::SendFailed => format!(
+            "{server} could not send the reply: is its interface in network {name} up? The server's log says why"
+        ),
+        Unanswered::Busy => format!("{server} was overloaded; the machine asks again"),
+        _ => about_address(facts, asked, reason),
+    }
+}
+
+/// The address that it names is the reason.
+fn about_address(facts: &Facts<'_>, asked: &Asked<'_>, reason: Unanswered) -> String {
+    let (network, name) = (facts.network(asked.event), facts.network_name(asked.event));
+    let (server, mac) = (facts.server(asked.event), facts.mac);
+    let wants = value_or("", asked.facts.wants, "an address");
+    match reason {
         Unanswered::OtherServer => {
-            let other = asked.facts.server.map(|ip| format!("the DHCP server {ip}"));
-            let other = or(other, "another DHCP server");
+            let other = value_or("the DHCP server ", asked.facts.server, "another DHCP server");
             format!(
                 "it took {wants} from {other}, not from {server}: it boots what that server names. Switch that server off here, or set mode = \
                  \"proxy\" in [[network]] {name}"
             )
         }
         Unanswered::UnknownBinding => format!(
-            "it names the address {wants}, which this server did not give it ({}). It starts over when it gives up; restart it to make it ask \
-             at once",
-            of_network(&|n| format!("network {name} is {}", n.subnet))
-        ),
-        Unanswered::Exhausted => format!(
-            "no address is left for it in network {name}{}: enlarge pools in [[network]] {name}, or shorten lease_seconds",
-            of_network(&|n| format!(" ({} of {} in use or offered, {} quarantined)", n.held, n.pool, n.quarantined))
+            "it names the address {wants}, which this server did not give it{}. It starts over when it gives up; restart it to make it ask at \
+             once",
+            if_any(
+                &format!(" (network {name} is "),
+                network.map(|n| format!("{})", n.subnet))
+            )
         ),
         Unanswered::NoAddress => "it does not name the address".to_owned(),
         Unanswered::ForeignAddress => format!("its address {wants} is not in network {name}"),
@@ -115,30 +137,7 @@ fn why(facts: &Facts<'_>, asked: &Asked<'_>, reason: Unanswered) -> String {
             "it declined {wants}: somebody else uses that address. It is quarantined; find the device that has it (`slipway network show \
              {name}`). The machine asks for another one next"
         ),
-        Unanswered::JournalFailed => format!(
-            "{server} could not write its lease journal (data_dir, file leases): is its disk full (df), or read-only? The server's log says \
-             which"
-        ),
-        Unanswered::SendFailed => format!(
-            "{server} could not send the reply: is its interface in network {name} up? The server's log says why"
-        ),
-        Unanswered::Busy => format!("{server} was overloaded; the machine asks again"),
-        Unanswered::Ignored
-        | Unanswered::Released
-        | Unanswered::NoMac
-        | Unanswered::TooShort
-        | Unanswered::TooLong
-        | Unanswered::NotRequest
-        | Unanswered::HardwareType
-        | Unanswered::BadCookie
-        | Unanswered::Unicast
-        | Unanswered::Bootp
-        | Unanswered::MessageType
-        | Unanswered::TooManyRelays
-        | Unanswered::NothingRelayed
-        | Unanswered::NoClientId
-        | Unanswered::ServerId
-        | Unanswered::Association => reason.words().to_owned(),
+        _ => reason.words().to_owned(),
     }
 }
 
@@ -162,7 +161,7 @@ pub(super) fn ignored(facts: &Facts<'_>) -> String {
 }
 
 fn others(network: Option<&NetworkStatus>) -> String {
-    address_servers(network).map_or(String::new(), |servers| format!(", {servers}"))
+    if_any(", ", address_servers(network))
 }
 
 fn quarantined(network: Option<&NetworkStatus>) -> String {

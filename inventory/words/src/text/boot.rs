@@ -31,19 +31,9 @@ pub fn event(what: &BootEventKind) -> (String, String) {
             end,
             ..
         } => {
-            let end = match end {
-                TftpEnd::NotFound => "no such file here".to_owned(),
-                TftpEnd::NoGrub => "refused, GRUB was not fetched before".to_owned(),
-                TftpEnd::Busy => "not answered, too many transfers".to_owned(),
-                TftpEnd::Failed => "the server could not send it, see its log".to_owned(),
-                TftpEnd::SizeAsked => "only its length was requested".to_owned(),
-                TftpEnd::NeverAnswered => "the machine acknowledged nothing".to_owned(),
-                TftpEnd::Complete
-                | TftpEnd::Refused
-                | TftpEnd::Silent
-                | TftpEnd::Unreachable
-                | TftpEnd::Superseded
-                | TftpEnd::Unknown => format!("{}{}", disk_size(*bytes), cut_short(!complete)),
+            let end = match tftp_end(*end) {
+                Some(end) => end.to_owned(),
+                None => format!("{}{}", disk_size(*bytes), cut_short(!complete)),
             };
             ("TFTP".to_owned(), format!("{file}: {end}"))
         }
@@ -93,6 +83,24 @@ pub fn event(what: &BootEventKind) -> (String, String) {
             };
             ("boot script".to_owned(), target)
         }
+    }
+}
+
+/// How a transfer ended that sent nothing; `None`: it sent something.
+fn tftp_end(end: TftpEnd) -> Option<&'static str> {
+    match end {
+        TftpEnd::NotFound => Some("no such file here"),
+        TftpEnd::NoGrub => Some("refused, GRUB was not fetched before"),
+        TftpEnd::Busy => Some("not answered, too many transfers"),
+        TftpEnd::Failed => Some("the server could not send it, see its log"),
+        TftpEnd::SizeAsked => Some("only its length was requested"),
+        TftpEnd::NeverAnswered => Some("the machine acknowledged nothing"),
+        TftpEnd::Complete
+        | TftpEnd::Refused
+        | TftpEnd::Silent
+        | TftpEnd::Unreachable
+        | TftpEnd::Superseded
+        | TftpEnd::Unknown => None,
     }
 }
 

@@ -43,7 +43,12 @@ impl Moment {
 
 /// The value behind `before`, or nothing: " by relay 10.0.0.1".
 pub(crate) fn if_any(before: &str, value: Option<impl Display>) -> String {
-    value.map_or(String::new(), |value| format!("{before}{value}"))
+    value_or(before, value, "")
+}
+
+/// The value behind `before`, or other words: "the relay 10.0.0.1", "a relay".
+pub(crate) fn value_or(before: &str, value: Option<impl Display>, unknown: &str) -> String {
+    value.map_or_else(|| unknown.to_owned(), |value| format!("{before}{value}"))
 }
 
 /// Those that are present, joined with spaces: "Intel X710". `None`: none is present.
