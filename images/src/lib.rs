@@ -16,4 +16,4 @@ pub use build::{build, is_current};
 pub use catalogue::{Image, Listing, list};
 pub use error::{Error, Result};
 pub use import::{ImportFields, import};
-pub use recipe::{Recipe, RecipeFile};
+pub use recipe::RecipeFile;

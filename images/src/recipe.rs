@@ -21,35 +21,35 @@ const BUILDER_GENERATION: u32 = 1;
 /// What goes into an image.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recipe {
+pub(crate) struct Recipe {
     /// Name of the image: a-z, 0-9, '-'.
-    pub name: String,
+    pub(crate) name: String,
     /// The operating system in words.
-    pub os: String,
+    pub(crate) os: String,
     /// Debian code name, e.g. "bookworm".
-    pub suite: String,
+    pub(crate) suite: String,
     /// Components of the archive.
     #[serde(default = "main_only")]
-    pub components: Vec<String>,
+    pub(crate) components: Vec<String>,
     /// mmdebstrap's variant: the packages that are installed before `packages`.
     #[serde(default = "minbase")]
-    pub variant: String,
+    pub(crate) variant: String,
     /// The kernel package.
-    pub kernel: String,
+    pub(crate) kernel: String,
     /// All other packages, without their recommendations.
-    pub packages: Vec<String>,
+    pub(crate) packages: Vec<String>,
     /// systemd units that start at boot.
     #[serde(default)]
-    pub services: Vec<String>,
+    pub(crate) services: Vec<String>,
     /// Kernel arguments of the installed system, as GRUB_CMDLINE_LINUX.
     #[serde(default)]
-    pub kernel_arguments: String,
+    pub(crate) kernel_arguments: String,
     /// Free space in the file system, in percent of its content. It grows to the disk when installed.
     #[serde(default = "slack")]
-    pub slack_percent: u32,
+    pub(crate) slack_percent: u32,
     /// The image holds no secret and may be served to anyone on the provisioning network.
     #[serde(default)]
-    pub public: bool,
+    pub(crate) public: bool,
 }
 
 fn main_only() -> Vec<String> {
@@ -68,11 +68,11 @@ fn slack() -> u32 {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipeFile {
     /// The file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its content.
-    pub recipe: Recipe,
+    pub(crate) recipe: Recipe,
     /// Digest of the recipe's text and of the builder's generation.
-    pub sha256: Sha256Digest,
+    pub(crate) sha256: Sha256Digest,
 }
 
 impl RecipeFile {
@@ -92,11 +92,8 @@ impl RecipeFile {
         RecipeFile::parse(path, &text)
     }
 
-    /// Parses a recipe; `path` is for error texts.
-    ///
-    /// # Errors
-    /// See [`RecipeFile::load`].
-    pub fn parse(path: &Path, text: &str) -> Result<RecipeFile> {
+    /// `path` is for error texts.
+    fn parse(path: &Path, text: &str) -> Result<RecipeFile> {
         let wrong = |reason: String| Error::Recipe {
             path: path.to_owned(),
             reason,

@@ -93,9 +93,8 @@ impl App {
         }
         let ca_dir = config.data_dir.join("ca");
         let authority = Authority::open(&ca_dir, now)?;
-        let (certificate, key) =
-            authority.server_certificate(&config.data_dir.join("tls"), &config.tls_names(), now)?;
-        let certificate = Arc::new(ServerCertificate::new(certificate, key)?);
+        let pair = authority.server_certificate(&config.data_dir.join("tls"), &config.tls_names(), now)?;
+        let certificate = Arc::new(ServerCertificate::new(pair)?);
         let tls = tls::server_config(authority.certificate(), certificate.clone())?;
         let listener = TcpListener::bind(config.api.listen).await.map_err(io(format!(
             "listen on {} for the API ([api] listen)",
@@ -293,7 +292,7 @@ async fn renew(core: &Core, certificate: &ServerCertificate) {
         let renewed = core
             .authority
             .server_certificate(&directory, &names, core.clock.now())
-            .and_then(|(new, key)| certificate.replace(new, key));
+            .and_then(|pair| certificate.replace(pair));
         match renewed {
             Ok(true) => tracing::info!("the server's certificate was renewed"),
             Ok(false) => {}

@@ -37,7 +37,7 @@ enum Command {
         command: TokenCommand,
     },
     #[command(flatten)]
-    People(cli::Command),
+    Client(cli::Command),
 }
 
 #[derive(Args)]
@@ -103,11 +103,11 @@ fn main() -> ExitCode {
         Command::Serve(file) => runtime.block_on(serve(&file)),
         Command::CheckConfig(file) => check_config(&file),
         Command::Token { command } => runtime.block_on(token(command)),
-        Command::People(cli::Command::MiniOs(cli::Asked {
+        Command::Client(cli::Command::MiniOs(cli::Asked {
             command: cli::MiniOsCommand::Sign(sign),
             ..
         })) => sign_for_firmware(&sign),
-        Command::People(command) => {
+        Command::Client(command) => {
             let env = cli::CliEnv {
                 url: std::env::var("SLIPWAY_URL").ok(),
                 token: std::env::var("SLIPWAY_TOKEN").ok(),
@@ -129,7 +129,7 @@ fn main() -> ExitCode {
 fn sign_for_firmware(sign: &cli::SignMiniOs) -> anyhow::Result<()> {
     let dir = sign_mini_os(&Config::load(&sign.config)?, &sign.key, &sign.cert)?;
     println!(
-        "Signed in {}.\nThe server uses it from its next start, for machines with {} in their firmware's db.",
+        "The signed files are in {}.\nThe server uses them from its next start, for machines with {} in their firmware's db.",
         dir.display(),
         sign.cert.display()
     );

@@ -15,12 +15,9 @@ pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Where Debian packages come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
-    /// Code name, e.g. "bookworm".
-    pub suite: String,
-    /// URL of the main archive.
-    pub archive: String,
-    /// URL of the security archive.
-    pub security: String,
+    suite: String,
+    archive: String,
+    security: String,
 }
 
 impl Mirror {
@@ -69,16 +66,15 @@ impl Mirror {
 
     /// Lines for a `sources.list`, with the named components.
     pub fn sources(&self, components: &str) -> Vec<String> {
-        let Mirror {
-            suite,
-            archive,
-            security,
-        } = self;
-        vec![
-            format!("deb [signed-by={KEYRING}] {archive} {suite} {components}"),
-            format!("deb [signed-by={KEYRING}] {archive} {suite}-updates {components}"),
-            format!("deb [signed-by={KEYRING}] {security} {suite}-security {components}"),
-        ]
+        let (archive, security) = (&self.archive, &self.security);
+        let parts = [(archive, ""), (archive, "-updates"), (security, "-security")];
+        let line = |(url, suffix)| {
+            format!(
+                "deb [signed-by={KEYRING}] {url} {}{suffix} {components}",
+                self.suite
+            )
+        };
+        parts.into_iter().map(line).collect()
     }
 }
 

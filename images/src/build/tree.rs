@@ -53,8 +53,6 @@ pub(super) fn bootstrap(recipe: &Recipe, root: &Path, cache: &Path) -> Result<()
         "--customize-hook=cp -au \"$1\"/var/cache/apt/archives/*.deb {debs}/"
     ));
     command.arg(&recipe.suite).arg(root);
-    // Without [signed-by=]: the host's path does not exist in the tree, and Debian's keys are trusted there
-    // anyway.
     command.args(mirror.sources(&recipe.components.join(" ")));
     command
         .env("LC_ALL", "C.UTF-8")

@@ -65,6 +65,9 @@ pub enum TlsError {
     },
 }
 
+/// A certificate and its private key.
+pub type CertificateAndKey = (CertificateDer<'static>, PrivateKeyDer<'static>);
+
 /// Why a signing request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CsrError {
@@ -162,7 +165,7 @@ impl Authority {
         directory: &Path,
         names: &BTreeSet<String>,
         now: UnixMs,
-    ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), TlsError> {
+    ) -> Result<CertificateAndKey, TlsError> {
         private_directory(directory)?;
         let path = directory.join("server.pem");
         if let Some(pem) = read(&path)? {

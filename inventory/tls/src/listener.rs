@@ -11,7 +11,7 @@ use inventory_api::MachineId;
 use netboot::slots::{Full, Slot, Slots, Standing};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
@@ -20,7 +20,7 @@ use tower::Service as _;
 
 use super::authority::make;
 use super::bounds::{self, TimedBody, TimedWrites};
-use super::{BrokenTls, TlsError};
+use super::{BrokenTls, CertificateAndKey, TlsError};
 
 /// Named in an error as the user of the certificate.
 const LISTENER: &str = "the TLS listener";
@@ -94,31 +94,22 @@ impl Seat {
 pub struct ServerCertificate(RwLock<Arc<CertifiedKey>>);
 
 impl ServerCertificate {
-    /// Takes a certificate and its key.
-    ///
     /// # Errors
     /// TLS cannot use the key, or it belongs to another certificate.
-    pub fn new(
-        certificate: CertificateDer<'static>,
-        key: PrivateKeyDer<'static>,
-    ) -> Result<ServerCertificate, TlsError> {
-        Ok(ServerCertificate(RwLock::new(certified(certificate, key)?)))
+    pub fn new(pair: CertificateAndKey) -> Result<ServerCertificate, TlsError> {
+        Ok(ServerCertificate(RwLock::new(certified(pair)?)))
     }
 
     /// Uses another certificate from the next handshake on. True: it differs from the old one.
     ///
     /// # Errors
     /// Like [`ServerCertificate::new`].
-    pub fn replace(
-        &self,
-        certificate: CertificateDer<'static>,
-        key: PrivateKeyDer<'static>,
-    ) -> Result<bool, TlsError> {
-        let new = certified(certificate, key)?;
+    pub fn replace(&self, pair: CertificateAndKey) -> Result<bool, TlsError> {
+        let new = certified(pair)?;
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let other = current.cert != new.cert;
+        let differs = current.cert != new.cert;
         *current = new;
-        Ok(other)
+        Ok(differs)
     }
 }
 
@@ -128,10 +119,7 @@ impl ResolvesServerCert for ServerCertificate {
     }
 }
 
-fn certified(
-    certificate: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Arc<CertifiedKey>, TlsError> {
+fn certified((certificate, key): CertificateAndKey) -> Result<Arc<CertifiedKey>, TlsError> {
     let provider = rustls::crypto::ring::default_provider();
     CertifiedKey::from_der(vec![certificate], key, &provider)
         .map(Arc::new)
@@ -276,12 +264,8 @@ impl Connection {
                 return tracing::debug!(peer = %address, "TLS handshake timed out");
             }
         };
-        let certificate = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(|chain| chain.first())
-            .and_then(|leaf| peer_certificate(leaf));
+        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let certificate = leaf.and_then(peer_certificate);
         let peer = Peer { address, certificate };
         let seat = Seat(slot.clone());
         let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
@@ -324,16 +308,9 @@ fn into_ok<T>(result: Result<T, Infallible>) -> T {
 /// Machine id and serial number of a certificate that the verifier has accepted.
 fn peer_certificate(certificate: &CertificateDer<'_>) -> Option<PeerCertificate> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let machine = parsed
-        .subject()
-        .iter_common_name()
-        .next()?
-        .as_str()
-        .ok()?
-        .parse()
-        .ok()?;
+    let name = parsed.subject().iter_common_name().next()?;
     Some(PeerCertificate {
-        machine,
+        machine: name.as_str().ok()?.parse().ok()?,
         serial: hex::encode(parsed.raw_serial()),
     })
 }
@@ -363,10 +340,8 @@ mod tests {
             let now = crate::now();
             let authority = Authority::open(&dir.path().join("ca"), now).unwrap();
             let names = std::collections::BTreeSet::from(["localhost".to_owned()]);
-            let (certificate, key) = authority
-                .server_certificate(&dir.path().join("tls"), &names, now)
-                .unwrap();
-            let certificate = Arc::new(ServerCertificate::new(certificate, key).unwrap());
+            let pair = authority.server_certificate(&dir.path().join("tls"), &names, now);
+            let certificate = Arc::new(ServerCertificate::new(pair.unwrap()).unwrap());
             let config = server_config(authority.certificate(), certificate).unwrap();
             let mut roots = rustls::RootCertStore::empty();
             roots.add(authority.certificate().clone()).unwrap();
