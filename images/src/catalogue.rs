@@ -1,17 +1,18 @@
 //! The images in a directory: one subdirectory NAME-VERSION each, with `manifest.json` and the image file.
 
+use std::cmp::Reverse;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use inventory_api::id::Sha256Digest;
 use inventory_api::image::ImageManifest;
 
 use crate::digest::digest_file;
 use crate::{Error, Result};
 
 /// Name of the manifest in an image's directory.
-pub const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// A manifest is small; no more than this is read.
 const MANIFEST_MAX_BYTES: u64 = 1 << 20;
@@ -37,18 +38,15 @@ impl Image {
         file.take(MANIFEST_MAX_BYTES)
             .read_to_end(&mut bytes)
             .map_err(Error::io("read", &path))?;
-        let damaged = |reason: String| Error::Damaged {
-            path: dir.to_owned(),
-            reason,
-        };
         let manifest: ImageManifest =
-            serde_json::from_slice(&bytes).map_err(|e| damaged(format!("{MANIFEST}: {e}")))?;
+            serde_json::from_slice(&bytes).map_err(|e| damaged(dir, format!("{MANIFEST}: {e}")))?;
         // The manifest may come from elsewhere: its file name must be a plain name.
-        if manifest.file.is_empty() || manifest.file.contains('/') || manifest.file.starts_with('.') {
-            return Err(damaged(format!(
-                "{MANIFEST}: file {:?} is not a plain file name",
-                manifest.file
-            )));
+        let name = &manifest.file;
+        if name.is_empty() || name.contains('/') || name.starts_with('.') {
+            return Err(damaged(
+                dir,
+                format!("{MANIFEST}: file {name:?} is not a plain file name"),
+            ));
         }
         Ok(Image {
             dir: dir.to_owned(),
@@ -69,15 +67,11 @@ impl Image {
         let path = self.path();
         let file = File::open(&path).map_err(Error::io("open", &path))?;
         let bytes = file.metadata().map_err(Error::io("read", &path))?.len();
-        if bytes != self.manifest.compressed_bytes {
-            return Err(Error::Damaged {
-                path: self.dir.clone(),
-                reason: format!(
-                    "{} has {bytes} bytes, the manifest says {}",
-                    self.manifest.file, self.manifest.compressed_bytes
-                ),
-            });
-        }
+        self.compare(
+            &format!("{} has {bytes} bytes", self.manifest.file),
+            &bytes,
+            &self.manifest.compressed_bytes,
+        )?;
         Ok(file)
     }
 
@@ -87,31 +81,31 @@ impl Image {
     /// [`Error::Damaged`] says what differs.
     pub fn verify(&self) -> Result<()> {
         drop(self.open()?);
-        let seen = digest_file(&self.path())?;
-        let damaged = |reason: String| Error::Damaged {
-            path: self.dir.clone(),
-            reason,
-        };
-        let m = &self.manifest;
-        if seen.sha256 != m.sha256 {
-            return Err(damaged(format!(
-                "{} has SHA-256 {}, the manifest says {}",
-                m.file, seen.sha256, m.sha256
-            )));
+        let (m, seen) = (&self.manifest, digest_file(&self.path())?);
+        let file = format!("{} has SHA-256 {}", m.file, seen.sha256);
+        self.compare(&file, &seen.sha256, &m.sha256)?;
+        let size = format!("it decompresses to {} bytes", seen.content_bytes);
+        self.compare(&size, &seen.content_bytes, &m.content_bytes)?;
+        let content = format!("its content has SHA-256 {}", seen.content_sha256);
+        self.compare(&content, &seen.content_sha256, &m.content_sha256)
+    }
+
+    /// `found`: what was seen, in words.
+    fn compare<T: PartialEq + Display>(&self, found: &str, seen: &T, expected: &T) -> Result<()> {
+        match seen == expected {
+            true => Ok(()),
+            false => Err(damaged(
+                &self.dir,
+                format!("{found}, the manifest says {expected}"),
+            )),
         }
-        if seen.content_bytes != m.content_bytes {
-            return Err(damaged(format!(
-                "it decompresses to {} bytes, the manifest says {}",
-                seen.content_bytes, m.content_bytes
-            )));
-        }
-        if seen.content_sha256 != m.content_sha256 {
-            return Err(damaged(format!(
-                "its content has SHA-256 {}, the manifest says {}",
-                seen.content_sha256, m.content_sha256
-            )));
-        }
-        Ok(())
+    }
+}
+
+fn damaged(dir: &Path, reason: String) -> Error {
+    Error::Damaged {
+        path: dir.to_owned(),
+        reason,
     }
 }
 
@@ -149,22 +143,13 @@ pub fn list(dir: &Path) -> Result<Listing> {
             Err(problem) => listing.problems.push(problem),
         }
     }
-    let newest_first = |i: &Image| std::cmp::Reverse(i.manifest.built_at.0);
-    listing
-        .images
-        .sort_by_cached_key(|i| (i.manifest.name.clone(), newest_first(i), i.dir.clone()));
-    Ok(listing)
-}
-
-/// Finds the image whose compressed file has this digest, according to its manifest, and opens it.
-///
-/// # Errors
-/// The directory cannot be read, or the file is missing or has the wrong size.
-pub fn open(dir: &Path, sha256: &Sha256Digest) -> Result<Option<(Image, File)>> {
-    let mut images = list(dir)?.images.into_iter();
-    let Some(image) = images.find(|i| i.manifest.sha256 == *sha256) else {
-        return Ok(None);
+    let order = |i: &Image| {
+        (
+            i.manifest.name.clone(),
+            Reverse(i.manifest.built_at.0),
+            i.dir.clone(),
+        )
     };
-    let file = image.open()?;
-    Ok(Some((image, file)))
+    listing.images.sort_by_cached_key(order);
+    Ok(listing)
 }

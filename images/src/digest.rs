@@ -2,7 +2,7 @@
 //! memory.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, BufWriter, Read};
 use std::path::Path;
 
 use inventory_api::id::Sha256Digest;
@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// The largest file system image that is accepted: 256 GiB. It limits what a small compressed file can expand
 /// to.
-pub const CONTENT_MAX_BYTES: u64 = 256 << 30;
+pub(crate) const CONTENT_MAX_BYTES: u64 = 256 << 30;
 
 /// Digest and size of a compressed file and its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,28 +70,24 @@ impl<T: io::Write> io::Write for Hashing<T> {
 ///
 /// # Errors
 /// `file` is not zstd, is truncated or expands beyond [`CONTENT_MAX_BYTES`], or `sink` fails.
-pub(crate) fn decompress(file: File, mut sink: impl io::Write) -> io::Result<Digests> {
+pub(crate) fn decompress(file: File, sink: impl io::Write) -> io::Result<Digests> {
     let compressed = BufReader::with_capacity(1 << 20, Hashing::new(file));
     let mut decoder = zstd::Decoder::with_buffer(compressed)?;
-    let mut hash = Sha256::new();
-    let mut content_bytes = 0;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let n = match decoder.read(&mut buffer)? {
-            0 => break,
-            n => n,
-        };
-        content_bytes += n as u64;
-        if content_bytes > CONTENT_MAX_BYTES {
-            return Err(io::Error::other(format!(
-                "it decompresses to more than {CONTENT_MAX_BYTES} bytes"
-            )));
-        }
-        hash.update(&buffer[..n]);
-        sink.write_all(&buffer[..n])?;
+    let mut sink = BufWriter::with_capacity(1 << 20, Hashing::new(sink));
+    let content = io::copy(
+        &mut Read::by_ref(&mut decoder).take(CONTENT_MAX_BYTES + 1),
+        &mut sink,
+    )?;
+    if content > CONTENT_MAX_BYTES {
+        return Err(io::Error::other(format!(
+            "it decompresses to more than {CONTENT_MAX_BYTES} bytes"
+        )));
     }
+    let (_, content_sha256, content_bytes) = sink
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?
+        .finish();
     let (_, sha256, compressed_bytes) = decoder.finish().into_inner().finish();
-    let content_sha256 = Sha256Digest(hash.finalize().into());
     Ok(Digests {
         sha256,
         compressed_bytes,
@@ -105,7 +101,6 @@ pub(crate) fn digest_file(path: &Path) -> Result<Digests> {
     decompress(file, io::sink()).map_err(Error::io("decompress", path))
 }
 
-/// SHA-256 of bytes.
 pub(crate) fn digest_bytes(bytes: &[u8]) -> Sha256Digest {
     Sha256Digest(Sha256::digest(bytes).into())
 }

@@ -30,7 +30,7 @@ pub enum Error {
         reason: String,
     },
     /// An image of this name and version exists.
-    #[error("image {name} {version} exists already ({path}): choose another version or remove it")]
+    #[error("image {name} {version} already exists ({path}): choose another version or remove it")]
     Exists {
         /// Its name.
         name: String,

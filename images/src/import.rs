@@ -1,15 +1,13 @@
 //! Imports an image that was made elsewhere.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-
-use inventory_api::image::ImageManifest;
 
 use crate::build::compress;
 use crate::digest::{CONTENT_MAX_BYTES, Digests, decompress, digest_file};
 use crate::inspect::inspect;
-use crate::store::{Staging, now};
+use crate::store::Staging;
 use crate::{Error, Image, Result};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -50,8 +48,7 @@ pub fn import(file: &Path, fields: &ImportFields, out_dir: &Path) -> Result<Imag
             meta.len()
         )));
     }
-    let name = format!("{}-{}.ext4.zst", fields.name, fields.version);
-    let (compressed, raw) = (staging.path().join(&name), staging.path().join("root.ext4"));
+    let (compressed, raw) = (staging.compressed(), staging.raw());
     let digests = if starts_with_zstd(&mut source).map_err(Error::io("read", file))? {
         let digests = take_compressed(source, &compressed, &raw).map_err(|e| refuse(format!("zstd: {e}")))?;
         // Read back what will be served, in case the disk has changed it.
@@ -68,31 +65,19 @@ pub fn import(file: &Path, fields: &ImportFields, out_dir: &Path) -> Result<Imag
         compress(&raw, &compressed)?
     };
     let facts = inspect(&raw).map_err(|e| named(e, file))?;
-    fs::remove_file(&raw).map_err(Error::io("remove", &raw))?;
-    staging.commit(ImageManifest {
-        name: fields.name.clone(),
-        version: fields.version.clone(),
-        os: fields
-            .os
-            .clone()
-            .or(facts.os)
-            .unwrap_or_else(|| "Linux".to_owned()),
-        architecture: "x86_64".to_owned(),
-        file: name,
-        sha256: digests.sha256,
-        compressed_bytes: digests.compressed_bytes,
-        content_sha256: digests.content_sha256,
-        content_bytes: digests.content_bytes,
-        boot: facts.boot,
-        built_at: now(),
-        public: fields.public,
-        recipe_sha256: None,
-    })
+    let mut manifest = staging.manifest(digests, facts.boot);
+    manifest.os = fields
+        .os
+        .clone()
+        .or(facts.os)
+        .unwrap_or_else(|| "Linux".to_owned());
+    manifest.public = fields.public;
+    staging.commit(manifest)
 }
 
 fn starts_with_zstd(file: &mut File) -> io::Result<bool> {
     let mut start = Vec::new();
-    Read::by_ref(file).take(4).read_to_end(&mut start)?;
+    file.take(4).read_to_end(&mut start)?;
     file.seek(SeekFrom::Start(0))?;
     Ok(start == ZSTD_MAGIC)
 }

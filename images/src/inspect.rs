@@ -78,11 +78,8 @@ struct Look<'a> {
 impl Look<'_> {
     fn ask(&self, request: &str) -> Result<Vec<u8>> {
         // -c: does not read bitmaps. A missing file gives an empty answer.
-        Ok(mini_os::run(
-            Command::new("debugfs")
-                .args(["-c", "-R", request])
-                .arg(self.image),
-        )?)
+        let mut debugfs = Command::new("debugfs");
+        Ok(mini_os::run(debugfs.args(["-c", "-R", request]).arg(self.image))?)
     }
 
     /// Names in a directory; empty if it is missing.
@@ -110,35 +107,21 @@ impl Look<'_> {
 
 /// The newest release, compared by its numbers, that has a kernel and an initrd.
 fn newest_kernel(names: &[String]) -> Option<String> {
-    let numbers = |release: &str| -> Vec<u64> {
-        release
-            .split(|c: char| !c.is_ascii_digit())
-            .filter_map(|part| part.parse().ok())
-            .collect()
+    let numbers = |release: &&str| -> Vec<u64> {
+        let parts = release.split(|c: char| !c.is_ascii_digit());
+        parts.filter_map(|part| part.parse().ok()).collect()
     };
-    let plain = |release: &&str| {
-        release.len() <= 64
-            && release
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c))
-    };
-    names
-        .iter()
-        .filter_map(|name| name.strip_prefix("vmlinuz-"))
-        .filter(plain)
-        .filter(|release| {
-            names
-                .iter()
-                .any(|n| n.strip_prefix("initrd.img-") == Some(release))
-        })
-        .max_by_key(|release| numbers(release))
-        .map(str::to_owned)
+    let ok = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    let plain = |release: &&str| release.len() <= 64 && release.chars().all(ok);
+    let has_initrd = |release: &&str| names.contains(&format!("initrd.img-{release}"));
+    let kernels = names.iter().filter_map(|name| name.strip_prefix("vmlinuz-"));
+    let usable = kernels.filter(plain).filter(has_initrd);
+    usable.max_by_key(numbers).map(str::to_owned)
 }
 
 fn os_name(os_release: &str) -> Option<String> {
-    let value = os_release
-        .lines()
-        .find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    let mut lines = os_release.lines();
+    let value = lines.find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
     let value = value.trim().trim_matches(['"', '\'']);
     let ok = !value.is_empty() && value.len() <= 100 && !value.chars().any(char::is_control);
     ok.then(|| value.to_owned())

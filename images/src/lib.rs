@@ -1,6 +1,6 @@
 //! Images: the file systems that Slipway installs. A recipe says what goes into one, [`build()`] makes it,
-//! [`import()`] accepts one made elsewhere, and [`list`], [`open`] and [`Image::verify`] are for those who
-//! serve them.
+//! [`import()`] accepts one made elsewhere, and [`list`], [`Image::open`] and [`Image::verify`] are for code
+//! that serves them.
 
 mod build;
 mod catalogue;
@@ -13,8 +13,7 @@ mod store;
 mod superblock;
 
 pub use build::{build, is_current};
-pub use catalogue::{Image, Listing, MANIFEST, list, open};
-pub use digest::CONTENT_MAX_BYTES;
+pub use catalogue::{Image, Listing, list};
 pub use error::{Error, Result};
 pub use import::{ImportFields, import};
-pub use recipe::{Recipe, RecipeFile};
+pub use recipe::RecipeFile;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use inventory_api::id::Sha256Digest;
 use serde::Deserialize;
@@ -20,35 +21,35 @@ const BUILDER_GENERATION: u32 = 1;
 /// What goes into an image.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recipe {
+pub(crate) struct Recipe {
     /// Name of the image: a-z, 0-9, '-'.
-    pub name: String,
+    pub(crate) name: String,
     /// The operating system in words.
-    pub os: String,
+    pub(crate) os: String,
     /// Debian code name, e.g. "bookworm".
-    pub suite: String,
+    pub(crate) suite: String,
     /// Components of the archive.
     #[serde(default = "main_only")]
-    pub components: Vec<String>,
+    pub(crate) components: Vec<String>,
     /// mmdebstrap's variant: the packages that are installed before `packages`.
     #[serde(default = "minbase")]
-    pub variant: String,
+    pub(crate) variant: String,
     /// The kernel package.
-    pub kernel: String,
+    pub(crate) kernel: String,
     /// All other packages, without their recommendations.
-    pub packages: Vec<String>,
+    pub(crate) packages: Vec<String>,
     /// systemd units that start at boot.
     #[serde(default)]
-    pub services: Vec<String>,
+    pub(crate) services: Vec<String>,
     /// Kernel arguments of the installed system, as GRUB_CMDLINE_LINUX.
     #[serde(default)]
-    pub kernel_arguments: String,
+    pub(crate) kernel_arguments: String,
     /// Free space in the file system, in percent of its content. It grows to the disk when installed.
     #[serde(default = "slack")]
-    pub slack_percent: u32,
+    pub(crate) slack_percent: u32,
     /// The image holds no secret and may be served to anyone on the provisioning network.
     #[serde(default)]
-    pub public: bool,
+    pub(crate) public: bool,
 }
 
 fn main_only() -> Vec<String> {
@@ -67,11 +68,11 @@ fn slack() -> u32 {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipeFile {
     /// The file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its content.
-    pub recipe: Recipe,
+    pub(crate) recipe: Recipe,
     /// Digest of the recipe's text and of the builder's generation.
-    pub sha256: Sha256Digest,
+    pub(crate) sha256: Sha256Digest,
 }
 
 impl RecipeFile {
@@ -84,20 +85,15 @@ impl RecipeFile {
         let mut text = String::new();
         let read = file.take(RECIPE_MAX_BYTES + 1).read_to_string(&mut text);
         if read.map_err(Error::io("read", path))? as u64 > RECIPE_MAX_BYTES {
-            let reason = format!("larger than {RECIPE_MAX_BYTES} bytes");
-            return Err(Error::Recipe {
-                path: path.to_owned(),
-                reason,
-            });
+            let reason = format!("it is larger than {RECIPE_MAX_BYTES} bytes");
+            let path = path.to_owned();
+            return Err(Error::Recipe { path, reason });
         }
         RecipeFile::parse(path, &text)
     }
 
-    /// Parses a recipe; `path` is for error texts.
-    ///
-    /// # Errors
-    /// See [`RecipeFile::load`].
-    pub fn parse(path: &Path, text: &str) -> Result<RecipeFile> {
+    /// `path` is for error texts.
+    fn parse(path: &Path, text: &str) -> Result<RecipeFile> {
         let wrong = |reason: String| Error::Recipe {
             path: path.to_owned(),
             reason,
@@ -128,25 +124,22 @@ impl Recipe {
                 "{what}: {text:?} is not a plain word (letters, digits and {extra:?})"
             ))
         };
-        word("suite", &self.suite, "-")?;
-        word("variant", &self.variant, "-")?;
-        word("kernel", &self.kernel, "+-.")?;
-        self.components
-            .iter()
-            .try_for_each(|c| word("components", c, "-"))?;
-        self.packages
-            .iter()
-            .try_for_each(|p| word("packages", p, "+-.:"))?;
-        self.services
-            .iter()
-            .try_for_each(|s| word("services", s, "+-.@_"))?;
+        let words = [
+            ("suite", slice::from_ref(&self.suite), "-"),
+            ("variant", slice::from_ref(&self.variant), "-"),
+            ("kernel", slice::from_ref(&self.kernel), "+-."),
+            ("components", &self.components, "-"),
+            ("packages", &self.packages, "+-.:"),
+            ("services", &self.services, "+-.@_"),
+        ];
+        for (what, texts, extra) in words {
+            texts.iter().try_for_each(|text| word(what, text, extra))?;
+        }
         if self.components.is_empty() {
-            return Err("components: none; \"main\" is the usual one".to_owned());
+            return Err("components: none are listed; \"main\" is the usual one".to_owned());
         }
         if self.os.is_empty() || self.os.len() > 100 || self.os.chars().any(char::is_control) {
-            return Err(
-                "os: expected 1 to 100 characters, e.g. \"Debian GNU/Linux 12 (bookworm)\"".to_owned(),
-            );
+            return Err("os: expected 1 to 100 characters, such as \"Debian 12\"".to_owned());
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || " =,.:_-/".contains(c);
         if !self.kernel_arguments.chars().all(plain) {
@@ -156,34 +149,32 @@ impl Recipe {
             ));
         }
         if !(5..=400).contains(&self.slack_percent) {
-            return Err(format!(
-                "slack_percent: {} is not between 5 and 400",
-                self.slack_percent
-            ));
+            let slack = self.slack_percent;
+            return Err(format!("slack_percent: {slack} is not between 5 and 400"));
         }
         Ok(())
     }
 }
 
-/// Checks an image's name, which becomes part of a path.
+/// Checks an image's name.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
-    let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if (1..=64).contains(&name.len()) && name.chars().all(ok) && !name.starts_with('-') {
-        return Ok(());
-    }
-    Err(format!(
-        "{name:?} is not a name: expected 1 to 64 of a-z, 0-9 and '-', not '-' first"
-    ))
+    check_part("name", name, "-")
 }
 
-/// Checks an image's version, which becomes part of a path.
+/// Checks an image's version.
 pub(crate) fn check_version(version: &str) -> Result<(), String> {
-    let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-    if (1..=64).contains(&version.len()) && version.chars().all(ok) && !version.starts_with(['-', '.']) {
+    check_part("version", version, "-.")
+}
+
+/// Checks a text that becomes part of a path.
+fn check_part(what: &str, text: &str, extra: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let ok = |c: char| plain(c) || extra.contains(c);
+    if (1..=64).contains(&text.len()) && text.starts_with(plain) && text.chars().all(ok) {
         return Ok(());
     }
     Err(format!(
-        "{version:?} is not a version: expected 1 to 64 of a-z, 0-9, '-' and '.', with a letter or digit first"
+        "{text:?} is not a {what}: expected 1 to 64 of a-z, 0-9 and {extra:?}, with a letter or digit first"
     ))
 }
 

@@ -37,10 +37,9 @@ impl Superblock {
         let u16_at = |at: usize| u16::from_le_bytes([b[at], b[at + 1]]);
         let u32_at = |at: usize| u32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]]);
         let incompat = u32_at(0x60);
-        let high = if incompat & INCOMPAT_64BIT != 0 {
-            u32_at(0x150)
-        } else {
-            0
+        let high = match incompat & INCOMPAT_64BIT {
+            0 => 0,
+            _ => u32_at(0x150),
         };
         Ok(Superblock {
             magic: u16_at(0x38),

@@ -5,8 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use images::{Error, ImportFields, import, list, open};
-use inventory_api::id::Sha256Digest;
+use images::{Error, ImportFields, import, list};
 use inventory_api::report::FirmwareMode;
 
 fn fields(version: &str) -> ImportFields {
@@ -82,9 +81,9 @@ fn an_image_goes_in_raw_or_compressed_and_is_found() {
     assert_eq!(second.manifest.sha256, first.manifest.sha256);
     let listing = list(&out).unwrap();
     assert_eq!((listing.images.len(), listing.problems.len()), (2, 0));
-    let (found, file) = open(&out, &first.manifest.sha256).unwrap().unwrap();
-    assert_eq!(file.metadata().unwrap().len(), found.manifest.compressed_bytes);
-    assert!(open(&out, &Sha256Digest([0; 32])).unwrap().is_none());
+    let found = listing.images.iter().find(|image| **image == first).unwrap();
+    let file = found.open().unwrap();
+    assert_eq!(file.metadata().unwrap().len(), first.manifest.compressed_bytes);
 
     let again = import(&raw, &fields("1"), &out).unwrap_err();
     assert!(matches!(again, Error::Exists { .. }), "{again}");
@@ -201,7 +200,7 @@ fn one_flipped_byte_and_a_wrong_manifest_are_found() {
     fs::write(image.path(), &bytes[1..]).unwrap();
     let problem = image.verify().unwrap_err().to_string();
     assert!(problem.contains("the manifest says"), "{problem}");
-    assert!(open(&out, &image.manifest.sha256).is_err());
+    assert!(image.open().is_err());
 
     let manifest = image.dir.join("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();

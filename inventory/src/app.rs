@@ -1,7 +1,6 @@
 //! The server as a whole: `bind` opens everything, `spawn` starts the tasks, `run` waits until they end.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,14 +8,14 @@ use std::time::Duration;
 
 use netboot::slots::Standing;
 use netboot::{BoundNetwork, Netboot};
-use netboot_protocol::Loader;
-use netboot_protocol::menu::MEMORY_TEST;
+use netboot_protocol::{GRUB, Loader};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::boot_files::{self, BootFiles};
+use crate::boot_files;
 use crate::data_dir::{make_data_dir, open_data_dir, store_file};
+use crate::error::{AppError, io};
 use crate::tokens;
 use config::Config;
 use service::Service;
@@ -24,59 +23,12 @@ use service::boot_source::Boot;
 use service::core::{Clock, Core, Memory};
 use service::missing::{There, missing};
 use service::{deadlines, known};
-use store::{Store, StoreError};
-use tls::{Authority, ServerCertificate, TlsError};
+use store::Store;
+use tls::{Authority, ServerCertificate};
 
 /// How often the server's certificate is checked for renewal. It is renewed when half of its two years are
 /// left.
 const RENEW_EVERY: Duration = Duration::from_secs(12 * 3600);
-
-/// Why the server cannot start, why it ended, or why a command on its data failed.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// A file or socket operation failed.
-    #[error("cannot {what}: {source}")]
-    Io {
-        /// What was tried, and on what.
-        what: String,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// Another server uses this data directory.
-    #[error("another slipway server uses {0}: stop it first, or give each its own data_dir")]
-    Locked(PathBuf),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The authority or the TLS listener failed.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The boot service failed.
-    #[error("boot service: {0}")]
-    Netboot(#[from] netboot::NetbootError),
-    /// The data directory belongs to another user, or others can write to it.
-    #[error("the data directory {path} (data_dir) is not safe to use: {why}")]
-    DataDir {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong with it, and what to do.
-        why: String,
-    },
-    /// A token's name is taken, invalid or unknown.
-    #[error("{0}")]
-    TokenName(String),
-    /// Signing the mini-os failed.
-    #[error("cannot sign the mini-os: {0}")]
-    Sign(String),
-    /// A task panicked or ended although the server was not stopped: a bug.
-    #[error("the {0} task ended unexpectedly")]
-    Task(String),
-}
-
-pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> AppError {
-    let what = what.into();
-    |source| AppError::Io { what, source }
-}
 
 /// Addresses and files, known once everything is open.
 #[derive(Clone, Debug)]
@@ -135,15 +87,14 @@ impl App {
             && let days @ 1.. = (made.0 - now.0) / 86_400_000
         {
             tracing::warn!(
-                "this server's clock is {days} days behind the newest machine certificate it made: agents whose certificates \
-                 begin in its future are refused. Set the clock"
+                "this server's clock is {days} days behind the newest machine certificate that it signed: it refuses agents \
+                 whose certificates start in its future. Set the clock"
             );
         }
         let ca_dir = config.data_dir.join("ca");
         let authority = Authority::open(&ca_dir, now)?;
-        let (certificate, key) =
-            authority.server_certificate(&config.data_dir.join("tls"), &config.tls_names(), now)?;
-        let certificate = Arc::new(ServerCertificate::new(certificate, key)?);
+        let pair = authority.server_certificate(&config.data_dir.join("tls"), &config.tls_names(), now)?;
+        let certificate = Arc::new(ServerCertificate::new(pair)?);
         let tls = tls::server_config(authority.certificate(), certificate.clone())?;
         let listener = TcpListener::bind(config.api.listen).await.map_err(io(format!(
             "listen on {} for the API ([api] listen)",
@@ -156,13 +107,11 @@ impl App {
         let mut loaders = Vec::new();
         let mut netboot = None;
         if !config.networks.is_empty() {
-            let made = netboot_config(&config, &authority)?;
-            let there = |name: &str| made.boot_files.contains_key(name);
-            let has = |loader: &Loader| {
-                there(loader.file()) && (*loader != Loader::Signed || there(netboot_protocol::GRUB))
-            };
-            loaders.extend(Loader::ALL.into_iter().filter(has));
-            netboot = Some(Netboot::bind(made).await?);
+            let settings = boot_files::netboot_config(&config, authority.pem())?;
+            let has = |name: &str| settings.boot_files.contains_key(name);
+            let usable = |loader: &Loader| has(loader.file()) && (*loader != Loader::Signed || has(GRUB));
+            loaders.extend(Loader::ALL.into_iter().filter(usable));
+            netboot = Some(Netboot::bind(settings).await?);
         }
         let first_token = tokens::first(&store, &clock).await?;
         let bound = Bound {
@@ -213,15 +162,7 @@ impl App {
 
     /// Spawns the server's tasks.
     pub fn spawn(self) -> Running {
-        let App {
-            bound,
-            service,
-            listener,
-            tls,
-            certificate,
-            netboot,
-            lock,
-        } = self;
+        let App { bound, service, .. } = self;
         let core = service.core().clone();
         let stop = core.stop.clone();
         let mut tasks = JoinSet::new();
@@ -236,7 +177,7 @@ impl App {
                 tracing::warn!("the agent at {address} {why}");
             }
         });
-        let leases = netboot.as_ref().map(Netboot::leases);
+        let leases = self.netboot.as_ref().map(Netboot::leases);
         let for_leases = core.clone();
         let standing_of: tls::StandingOf = Arc::new(move |address| {
             let (IpAddr::V4(address), Some(leases)) = (address, &leases) else {
@@ -245,32 +186,28 @@ impl App {
             let holder = leases.holder_anywhere(address, for_leases.clock.now());
             holder.map_or(Standing::Stranger, |_| Standing::Lease)
         });
-        let limits = tls::Limits::default();
+        let (limits, end) = (tls::Limits::default(), stop.clone());
         let serving = tls::serve(
-            listener,
-            tls,
+            self.listener,
+            self.tls,
             router,
             limits,
             standing_of,
             on_broken,
-            stop.clone(),
+            end,
         );
         tasks.spawn(named("API", serving));
-        let (for_renewal, for_deadlines, for_macs) = (core.clone(), core.clone(), core.clone());
+        let (renewing, certificate) = (core.clone(), self.certificate);
         tasks.spawn(named("certificate", async move {
-            renew(&for_renewal, &certificate).await
+            renew(&renewing, &certificate).await
         }));
-        tasks.spawn(named(
-            "deadline",
-            async move { deadlines::run(&for_deadlines).await },
-        ));
-        let for_rechecks = service.clone();
-        tasks.spawn(named(
-            "re-check",
-            async move { for_rechecks.run_rechecks().await },
-        ));
-        tasks.spawn(named("MAC", async move { known::run(&for_macs).await }));
-        if let Some(netboot) = netboot {
+        let waiting = core.clone();
+        tasks.spawn(named("deadline", async move { deadlines::run(&waiting).await }));
+        let checking = service.clone();
+        tasks.spawn(named("re-check", async move { checking.run_rechecks().await }));
+        let learning = core.clone();
+        tasks.spawn(named("MAC", async move { known::run(&learning).await }));
+        if let Some(netboot) = self.netboot {
             let urls = bound
                 .networks
                 .iter()
@@ -285,7 +222,7 @@ impl App {
             service,
             stop,
             tasks,
-            _lock: lock,
+            _lock: self.lock,
         }
     }
 }
@@ -313,11 +250,9 @@ impl Running {
     pub async fn run(mut self) -> Result<(), AppError> {
         let mut result = Ok(());
         while let Some(ended) = self.tasks.join_next().await {
-            let told = self.stop.is_cancelled();
             let ended = match ended {
-                Ok((_, Err(error))) => Err(error),
-                Ok((name, Ok(()))) if !told => Err(AppError::Task(name.to_owned())),
-                Ok((_, Ok(()))) => Ok(()),
+                Ok((name, Ok(()))) if !self.stop.is_cancelled() => Err(AppError::Task(name.to_owned())),
+                Ok((_, ended)) => ended,
                 Err(error) => Err(AppError::Task(error.to_string())),
             };
             if result.is_ok() {
@@ -357,11 +292,14 @@ async fn renew(core: &Core, certificate: &ServerCertificate) {
         let renewed = core
             .authority
             .server_certificate(&directory, &names, core.clock.now())
-            .and_then(|(new, key)| certificate.replace(new, key));
+            .and_then(|pair| certificate.replace(pair));
         match renewed {
             Ok(true) => tracing::info!("the server's certificate was renewed"),
             Ok(false) => {}
-            Err(error) => tracing::error!(%error, "the server's certificate cannot be renewed"),
+            Err(error) => tracing::error!(
+                error = inventory_api::text::with_causes(&error),
+                "cannot renew the server's certificate"
+            ),
         }
     }
 }
@@ -375,54 +313,4 @@ pub fn sign_mini_os(config: &Config, key: &Path, certificate: &Path) -> Result<P
     make_data_dir(&config.data_dir)?;
     let authority = Authority::open(&config.data_dir.join("ca"), Clock::system().now())?;
     boot_files::sign(config, authority.pem(), key, certificate)
-}
-
-fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Config, AppError> {
-    let site_archive = mini_os::site_archive(authority.pem().as_bytes());
-    let files = BootFiles::read(config, &site_archive)?;
-    let mut boot_files = files.all;
-    let rescue = config.boot.menu_seconds > 0 && menu_files(&config.boot, &mut boot_files);
-    let mut netboot = netboot::Config::new(config.networks.clone(), config.data_dir.join("leases"));
-    netboot.dhcp_port = config.boot.dhcp_port;
-    netboot.tftp_port = config.boot.tftp_port;
-    netboot.http_port = config.boot.http_port;
-    netboot.boot_files = boot_files;
-    netboot.http_boot_files = files.by_http;
-    netboot.unified = files.unified;
-    netboot.kernel = config.mini_os.dir.join("kernel");
-    netboot.initramfs = config.mini_os.dir.join("initramfs");
-    netboot.arm64 = mini_os::Arch::Arm64.directory(&config.mini_os.dir);
-    netboot.site_archive = site_archive.into();
-    netboot.rescue = rescue;
-    netboot.kernel_args.clone_from(&config.mini_os.kernel_args);
-    netboot.reply_to_source = config.boot.simulated;
-    Ok(netboot)
-}
-
-/// Adds Memtest86+ for the boot menu to the boot files. Returns whether there is a static shell for the
-/// rescue system, which the API serves. Both are optional: a choice without its files is left out of the
-/// menu.
-fn menu_files(boot: &config::Boot, boot_files: &mut BTreeMap<String, bytes::Bytes>) -> bool {
-    for (name, file) in MEMORY_TEST
-        .into_iter()
-        .zip(["memtest86+x64.bin", "memtest86+x64.efi"])
-    {
-        let path = boot.memory_test.join(file);
-        match fs::read(&path) {
-            Ok(bytes) => {
-                boot_files.insert(name.to_owned(), bytes.into());
-            }
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "no memory test in the boot menu (Debian's package memtest86+, [boot] memory_test)");
-            }
-        }
-    }
-    let shell = fs::read(&boot.busybox).map_err(|error| error.to_string());
-    match shell.and_then(|shell| mini_os::is_static(&shell)) {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(path = %boot.busybox.display(), error, "no rescue system in the boot menu (Debian's package busybox-static, [boot] busybox)");
-            false
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::app::{AppError, io};
+use crate::error::{AppError, io};
 
 pub(crate) fn store_file(data_dir: &Path) -> PathBuf {
     data_dir.join("slipway.db")
@@ -34,7 +34,7 @@ pub(crate) fn make_data_dir(path: &Path) -> Result<(), AppError> {
     }
     if found.mode() & 0o022 != 0 {
         return Err(refused(format!(
-            "others may write to it (mode {:03o}): chmod go-w it, and look whether everything in it is yours",
+            "others may write to it (mode {:03o}): chmod go-w it, and check that everything in it is yours",
             found.mode() & 0o777
         )));
     }
@@ -71,9 +71,6 @@ pub(crate) fn open_data_dir(path: &Path) -> Result<File, AppError> {
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(fs::TryLockError::WouldBlock) => Err(AppError::Locked(path.to_owned())),
-        Err(fs::TryLockError::Error(source)) => Err(AppError::Io {
-            what: format!("lock {}", lock_path.display()),
-            source,
-        }),
+        Err(fs::TryLockError::Error(e)) => Err(io(format!("lock {}", lock_path.display()))(e)),
     }
 }

@@ -3,4 +3,5 @@
 pub mod app;
 mod boot_files;
 pub mod data_dir;
+pub mod error;
 pub mod tokens;

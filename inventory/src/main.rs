@@ -37,7 +37,7 @@ enum Command {
         command: TokenCommand,
     },
     #[command(flatten)]
-    People(cli::Command),
+    Client(cli::Command),
 }
 
 #[derive(Args)]
@@ -85,7 +85,7 @@ fn days(text: &str) -> Result<u32, String> {
     number
         .ok()
         .filter(|days| (1..=36_500).contains(days))
-        .ok_or_else(|| format!("{text:?} is no number of days from 1 to 36500, such as 90 or 90d"))
+        .ok_or_else(|| format!("{text:?} is not a number of days from 1 to 36500, such as 90 or 90d"))
 }
 
 fn main() -> ExitCode {
@@ -103,11 +103,11 @@ fn main() -> ExitCode {
         Command::Serve(file) => runtime.block_on(serve(&file)),
         Command::CheckConfig(file) => check_config(&file),
         Command::Token { command } => runtime.block_on(token(command)),
-        Command::People(cli::Command::MiniOs(cli::Asked {
+        Command::Client(cli::Command::MiniOs(cli::Asked {
             command: cli::MiniOsCommand::Sign(sign),
             ..
         })) => sign_for_firmware(&sign),
-        Command::People(command) => {
+        Command::Client(command) => {
             let env = cli::CliEnv {
                 url: std::env::var("SLIPWAY_URL").ok(),
                 token: std::env::var("SLIPWAY_TOKEN").ok(),
@@ -119,7 +119,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("slipway: {error}");
+            eprintln!("slipway: {}", inventory_api::text::with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -129,7 +129,7 @@ fn main() -> ExitCode {
 fn sign_for_firmware(sign: &cli::SignMiniOs) -> anyhow::Result<()> {
     let dir = sign_mini_os(&Config::load(&sign.config)?, &sign.key, &sign.cert)?;
     println!(
-        "signed in {}\nThe server uses it from its next start on, for machines that have {} in their firmware's db.",
+        "The signed files are in {}.\nThe server uses them from its next start, for machines with {} in their firmware's db.",
         dir.display(),
         sign.cert.display()
     );
@@ -177,16 +177,16 @@ async fn token(command: TokenCommand) -> anyhow::Result<()> {
 
 /// Prints the token only to a terminal. Otherwise writes it to a file, because the output of a service stays
 /// in the journal.
-fn tell_first_token(token: &str, data_dir: &Path) -> anyhow::Result<()> {
+fn show_first_token(token: &str, data_dir: &Path) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if out.is_terminal() {
-        writeln!(out, "Admin token, shown this once: {token}")?;
+        writeln!(out, "Admin token, shown only this once: {token}")?;
     } else {
         let file = data_dir.join("admin-token");
         data_dir::write_secret(&file, &format!("{token}\n"))?;
         writeln!(
             out,
-            "The admin token is in {}: sign in with it and remove the file.",
+            "The admin token is in {}: sign in with it, then delete the file.",
             file.display()
         )?;
     }
@@ -203,7 +203,7 @@ async fn serve(file: &ConfigFile) -> anyhow::Result<()> {
         .init();
     // Keys and tickets are in memory: keep them out of core dumps and away from other processes of this user.
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {
-        tracing::warn!(%error, "core dumps of this process cannot be switched off");
+        tracing::warn!(%error, "cannot disable core dumps of this process");
     }
     let config = file.load()?;
     for risk in config.risks() {
@@ -211,13 +211,13 @@ async fn serve(file: &ConfigFile) -> anyhow::Result<()> {
     }
     let app = App::bind(config).await?;
     let bound = app.bound().clone();
-    tracing::info!(api = %bound.api, ca = %bound.ca_file.display(), "slipway serves");
+    tracing::info!(api = %bound.api, ca = %bound.ca_file.display(), "slipway is running");
     for network in &bound.networks {
         tracing::info!(network = %network.network, dhcp = %network.dhcp, tftp = %network.tftp, http = %network.http,
-            "network is served");
+            "serving network");
     }
     if let Some(token) = &bound.first_token {
-        tell_first_token(token, &bound.data_dir)?;
+        show_first_token(token, &bound.data_dir)?;
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -228,7 +228,7 @@ async fn serve(file: &ConfigFile) -> anyhow::Result<()> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("asked to stop");
+        tracing::info!("stopping");
         stop.cancel();
     });
     Ok(running.run().await?)

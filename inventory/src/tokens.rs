@@ -1,16 +1,16 @@
 //! Creates, lists and revokes API tokens in the store, also while the server runs.
 
-use crate::app::AppError;
 use cli::Table;
 use config::Config;
 use inventory_api::UnixMs;
+use inventory_api::machine::Actor;
 use service::core::Clock;
+use service::secret;
+use store::{Store, TokenRow};
 use words::text::{ago, timestamp};
 
 use crate::data_dir::{make_data_dir, store_file};
-use inventory_api::machine::Actor;
-use service::secret;
-use store::{Store, TokenRow};
+use crate::error::AppError;
 
 /// Rights and lifetime of a new token.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,10 +26,10 @@ pub struct TokenTerms {
 /// # Errors
 /// The name is taken or invalid, or the store cannot be opened or written.
 pub async fn create(config: &Config, name: &str, terms: TokenTerms) -> Result<String, AppError> {
-    let store = open_store(config).await?;
-    let token = add_token(&store, name, terms, &Clock::system()).await;
-    store.close().await;
-    token
+    with_store(config, async |store| {
+        add_token(store, name, terms, &Clock::system()).await
+    })
+    .await
 }
 
 /// All tokens, including expired and revoked ones. Works while the server runs.
@@ -37,10 +37,7 @@ pub async fn create(config: &Config, name: &str, terms: TokenTerms) -> Result<St
 /// # Errors
 /// The store cannot be opened or read.
 pub async fn list(config: &Config) -> Result<Vec<TokenRow>, AppError> {
-    let store = open_store(config).await?;
-    let tokens = store.tokens().await;
-    store.close().await;
-    Ok(tokens?)
+    with_store(config, async |store| Ok(store.tokens().await?)).await
 }
 
 /// Revokes a token: requests with it are refused from now on, and its open streams end within seconds. Works
@@ -49,27 +46,24 @@ pub async fn list(config: &Config) -> Result<Vec<TokenRow>, AppError> {
 /// # Errors
 /// No unrevoked token has this name, or the store cannot be opened or written.
 pub async fn revoke(config: &Config, name: &str) -> Result<(), AppError> {
-    let store = open_store(config).await?;
-    let revoked = async {
+    let revoked = with_store(config, async |store| {
         let mut change = store.begin().await?;
-        let done = change.revoke_token(name, Clock::system().now()).await?;
+        let revoked = change.revoke_token(name, Clock::system().now()).await?;
         change.commit().await?;
-        Ok::<_, AppError>(done)
-    }
-    .await;
-    store.close().await;
-    if revoked? {
+        Ok(revoked)
+    });
+    if revoked.await? {
         return Ok(());
     }
     Err(AppError::TokenName(format!(
-        "there is no token named {name:?} that could be revoked: `slipway token list` shows all"
+        "there is no unrevoked token named {name:?}: `slipway token list` shows all"
     )))
 }
 
 /// The tokens as a table for `slipway token list`.
 pub fn table(tokens: &[TokenRow], now: UnixMs) -> String {
     if tokens.is_empty() {
-        return "There is no token yet: the server makes the first one when it starts.\n".to_owned();
+        return "No token yet: the server makes the first one when it starts.\n".to_owned();
     }
     let mut rows = Table::new(&["NAME", "MAY", "STATE", "MADE", "LAST USED"]);
     for token in tokens {
@@ -86,9 +80,15 @@ pub fn table(tokens: &[TokenRow], now: UnixMs) -> String {
     rows.text(0)
 }
 
-async fn open_store(config: &Config) -> Result<Store, AppError> {
+async fn with_store<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&Store) -> Result<T, AppError>,
+) -> Result<T, AppError> {
     make_data_dir(&config.data_dir)?;
-    Ok(Store::open(&store_file(&config.data_dir)).await?)
+    let store = Store::open(&store_file(&config.data_dir)).await?;
+    let done = work(&store).await;
+    store.close().await;
+    done
 }
 
 async fn add_token(store: &Store, name: &str, terms: TokenTerms, clock: &Clock) -> Result<String, AppError> {
@@ -100,7 +100,7 @@ async fn add_token(store: &Store, name: &str, terms: TokenTerms, clock: &Clock) 
     if !good || !matches!(Actor::from(name), Actor::Token(_)) {
         let reserved: Vec<_> = Actor::ALL.iter().map(Actor::as_str).collect();
         return Err(AppError::TokenName(format!(
-            "{name:?} cannot be the name of a token: use 1 to 40 letters, digits, '-', '_', '.', '@', and none of {}",
+            "{name:?} is not a token name: use 1 to 40 letters, digits, '-', '_', '.', '@'; reserved: {}",
             reserved.join(", ")
         )));
     }
@@ -117,7 +117,7 @@ async fn add_token(store: &Store, name: &str, terms: TokenTerms, clock: &Clock) 
     let mut change = store.begin().await?;
     if !change.add_token(&row, &secret::digest(&token)).await? {
         return Err(AppError::TokenName(format!(
-            "there is a token named {name:?} already, or there was: choose another name, because it stands in histories"
+            "a token named {name:?} exists or was revoked: choose another name, because the history shows it"
         )));
     }
     change.commit().await?;

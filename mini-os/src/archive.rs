@@ -22,63 +22,36 @@ enum Node {
 
 /// A tree of files that becomes a newc archive. Parents are added automatically.
 #[derive(Clone, Debug, Default)]
-pub struct Tree {
+pub(crate) struct Tree {
     // Sorted by path, so that a parent comes before its children.
     nodes: BTreeMap<String, Node>,
 }
 
 impl Tree {
-    /// An empty tree.
-    pub fn new() -> Tree {
-        Tree::default()
-    }
-
     /// Adds a directory (0755) and its parents. `path` is like "etc/slipway".
-    pub fn directory(&mut self, path: &str) {
+    pub(crate) fn directory(&mut self, path: &str) {
         self.put(path, Node::Directory);
     }
 
     /// Adds a file with permission bits `mode`.
-    pub fn file(&mut self, path: &str, mode: u32, bytes: Vec<u8>) {
-        self.put(
-            path,
-            Node::File {
-                mode: mode & 0o7777,
-                bytes,
-            },
-        );
+    pub(crate) fn file(&mut self, path: &str, mode: u32, bytes: Vec<u8>) {
+        let mode = mode & 0o7777;
+        self.put(path, Node::File { mode, bytes });
     }
 
     /// Adds a symbolic link to `target`.
-    pub fn symlink(&mut self, path: &str, target: &str) {
+    pub(crate) fn symlink(&mut self, path: &str, target: &str) {
         self.put(path, Node::Symlink(target.to_owned()));
     }
 
-    /// Adds a character device.
-    pub fn character_device(&mut self, path: &str, mode: u32, major: u32, minor: u32) {
-        self.put(
-            path,
-            Node::Character {
-                mode: mode & 0o7777,
-                major,
-                minor,
-            },
-        );
+    pub(crate) fn character_device(&mut self, path: &str, mode: u32, major: u32, minor: u32) {
+        let mode = mode & 0o7777;
+        self.put(path, Node::Character { mode, major, minor });
     }
 
-    /// Whether the tree has this path.
-    pub fn contains(&self, path: &str) -> bool {
+    #[cfg(test)]
+    pub(crate) fn contains(&self, path: &str) -> bool {
         self.nodes.contains_key(path)
-    }
-
-    /// Number of entries.
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// Whether the tree has no entries.
-    pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
     }
 
     fn put(&mut self, path: &str, node: Node) {
@@ -98,34 +71,27 @@ impl Tree {
     ///
     /// # Errors
     /// `out` fails, or a file has 4 GiB or more, which the format cannot hold.
-    pub fn write<W: Write>(&self, mut out: W) -> io::Result<W> {
+    pub(crate) fn write<W: Write>(&self, mut out: W) -> io::Result<W> {
         for (number, (path, node)) in self.nodes.iter().enumerate() {
             // Equal inode numbers with more than one link are a hard link to the kernel, so each entry gets
             // its own.
-            let entry = Builder::new(path).ino(number as u32 + 1).uid(0).gid(0).mtime(0);
-            let link;
+            let entry = Builder::new(path)
+                .ino(number as u32 + 1)
+                .uid(0)
+                .gid(0)
+                .mtime(0)
+                .nlink(1);
             let (entry, bytes) = match node {
                 Node::Directory => (entry.mode(DIRECTORY | 0o755).nlink(2), &[][..]),
-                Node::File { mode, bytes } => (entry.mode(REGULAR | mode).nlink(1), &bytes[..]),
-                Node::Symlink(target) => {
-                    link = target.as_bytes();
-                    (entry.mode(SYMLINK | 0o777).nlink(1), link)
+                Node::File { mode, bytes } => (entry.mode(REGULAR | mode), &bytes[..]),
+                Node::Symlink(target) => (entry.mode(SYMLINK | 0o777), target.as_bytes()),
+                Node::Character { mode, major, minor } => {
+                    let entry = entry.mode(CHARACTER | mode).rdev_major(*major).rdev_minor(*minor);
+                    (entry, &[][..])
                 }
-                Node::Character { mode, major, minor } => (
-                    entry
-                        .mode(CHARACTER | mode)
-                        .nlink(1)
-                        .rdev_major(*major)
-                        .rdev_minor(*minor),
-                    &[][..],
-                ),
             };
-            let size = u32::try_from(bytes.len()).map_err(|_| {
-                io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    format!("{path}: too large for a newc archive"),
-                )
-            })?;
+            let size = u32::try_from(bytes.len())
+                .map_err(|_| io::Error::other(format!("{path}: too large for a newc archive")))?;
             let mut writer = entry.write(out, size);
             writer.write_all(bytes)?;
             out = writer.finish()?;
@@ -133,8 +99,7 @@ impl Tree {
         newc::trailer(out)
     }
 
-    /// The archive as bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         // This fails only for a file of 4 GiB, and such a tree would not fit in memory twice anyway.
         self.write(Vec::new())
             .expect("files of an initramfs are below 4 GiB")
@@ -144,7 +109,7 @@ impl Tree {
 /// The second archive of a boot: `/etc/slipway/ca.pem`, this server's certificate authority. It is a separate
 /// archive, so that the big one has the same bytes at every site.
 pub fn site_archive(ca_pem: &[u8]) -> Vec<u8> {
-    let mut tree = Tree::new();
+    let mut tree = Tree::default();
     tree.file("etc/slipway/ca.pem", 0o644, ca_pem.to_vec());
     tree.to_bytes()
 }
@@ -156,7 +121,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Tree {
-        let mut tree = Tree::new();
+        let mut tree = Tree::default();
         tree.character_device("dev/console", 0o600, 5, 1);
         tree.file("init", 0o755, b"#!agent".to_vec());
         tree.file("lib/modules/6.1/kernel/a.ko.zst", 0o644, vec![1; 4097]);
@@ -222,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_order_of_adding_does_not_show() {
-        let mut other = Tree::new();
+        let mut other = Tree::default();
         other.directory("lib");
         other.directory("proc");
         other.symlink("/lib/firmware/ice.pkg", "ice-1.3.pkg");

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::archive::Tree;
 use crate::elf::{is_static, number};
-use crate::files::{read, read_text, sha256};
+use crate::files::{read, read_text, remove_if_there, sha256};
 use crate::modules::{Dependencies, lines_about, name_of};
 use crate::packages::{Packages, fetch};
-use crate::{Arch, Error, Result, Tree, Variant, firmware, select};
+use crate::{Arch, Error, Result, Variant, firmware, select};
 
 /// zstd level of each module: compressed once, decompressed at every boot.
 const MODULE_LEVEL: i32 = 19;
@@ -73,40 +74,29 @@ pub struct Manifest {
 pub fn build(request: &Request) -> Result<Manifest> {
     let agent = read_agent(&request.agent, request.arch)?;
     let packages = fetch(&request.cache, request.variant, request.arch)?;
-    let mut contents = assemble(&packages, agent, request.variant)?;
-    contents.manifest.arch = request.arch;
+    let contents = assemble(&packages, agent, request.variant, request.arch)?;
     write_out(&request.out, &contents)
 }
 
 /// A mini-os in memory.
 #[derive(Debug)]
-pub(crate) struct Contents {
-    pub kernel: Vec<u8>,
-    pub initramfs: Vec<u8>,
-    pub manifest: Manifest,
+struct Contents {
+    kernel: Vec<u8>,
+    initramfs: Vec<u8>,
+    manifest: Manifest,
 }
 
 /// Makes all bytes; reads only `packages`.
-pub(crate) fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant) -> Result<Contents> {
+fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant, arch: Arch) -> Result<Contents> {
     let mut inputs = packages.inputs.clone();
     inputs.insert("agent".to_owned(), sha256(&agent));
     inputs.insert("builder".to_owned(), builder());
 
-    let mut tree = Tree::new();
-    for directory in [
-        "proc",
-        "sys",
-        "dev",
-        "run",
-        "tmp",
-        "mnt",
-        "etc",
-        "var",
-        "root",
-        "lib/firmware",
-    ] {
+    let mut tree = Tree::default();
+    for directory in ["proc", "sys", "dev", "run", "tmp", "mnt", "etc", "var", "root"] {
         tree.directory(directory);
     }
+    tree.directory("lib/firmware");
     // The kernel opens /dev/console for PID 1 before anything is mounted.
     tree.character_device("dev/console", 0o600, 5, 1);
     tree.character_device("dev/null", 0o666, 1, 3);
@@ -119,7 +109,7 @@ pub(crate) fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant) ->
         compress_outer(&plain).map_err(|e| Error::Input(format!("cannot compress the initramfs: {e}")))?;
     let kernel = read(&packages.kernel)?;
     let manifest = Manifest {
-        arch: Arch::default(),
+        arch,
         variant,
         kernel_release: packages.release.clone(),
         modules,
@@ -194,12 +184,7 @@ fn builder() -> String {
 fn write_out(out: &Path, contents: &Contents) -> Result<Manifest> {
     fs::create_dir_all(out).map_err(Error::io("make directory", out))?;
     let manifest_path = out.join("manifest.json");
-    match fs::remove_file(&manifest_path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::io("remove", &manifest_path)(e));
-        }
-        _ => {}
-    }
+    remove_if_there(&manifest_path).map_err(Error::io("remove", &manifest_path))?;
     let mut manifest = serde_json::to_vec_pretty(&contents.manifest)
         .map_err(|e| Error::Input(format!("cannot write the manifest: {e}")))?;
     manifest.push(b'\n');
@@ -235,21 +220,13 @@ pub fn is_current(out: &Path, variant: Variant, agent: &Path) -> Option<Manifest
 /// panic.
 fn read_agent(path: &Path, arch: Arch) -> Result<Vec<u8>> {
     let bytes = read(path)?;
-    if !bytes.starts_with(b"\x7fELF\x02\x01") {
-        return Err(Error::Input(format!(
-            "agent {}: not a 64-bit ELF program",
-            path.display()
-        )));
-    }
     let (debian, target) = (arch.debian(), arch.rust_target());
+    let wrong = |why: String| Error::Input(format!("agent {}: {why}", path.display()));
+    is_static(&bytes).map_err(|why| wrong(format!("{why}; build it for {target}")))?;
     if number(&bytes, 18, 2) != Some(arch.elf_machine()) {
-        return Err(Error::Input(format!(
-            "agent {}: not a program for {debian}; build it for {target} (rustup target add {target})",
-            path.display()
-        )));
+        let why = format!("it is not for {debian}; build it for {target} (rustup target add {target})");
+        return Err(wrong(why));
     }
-    is_static(&bytes)
-        .map_err(|why| Error::Input(format!("agent {}: {why}; build it for {target}", path.display())))?;
     Ok(bytes)
 }
 
@@ -324,7 +301,7 @@ mod tests {
                 let mut bytes = Vec::new();
                 reader.read_to_end(&mut bytes).unwrap();
                 let module = zstd::decode_all(&bytes[..]).unwrap();
-                assert_eq!(crate::modinfo(&module, "license").unwrap(), ["GPL"]);
+                assert_eq!(crate::modinfo::modinfo(&module, "license").unwrap(), ["GPL"]);
             }
             names.insert(name);
             rest = reader.finish().unwrap();
@@ -334,7 +311,7 @@ mod tests {
     #[test]
     fn the_same_inputs_give_the_same_bytes_wherever_they_lie() {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let make = |dir: &Path| assemble(&packages(dir), b"agent".to_vec(), Variant::Full);
+        let make = |dir: &Path| assemble(&packages(dir), b"agent".to_vec(), Variant::Full, Arch::Amd64);
         let (first, second) = match (make(a.path()), make(b.path())) {
             (Ok(first), Ok(second)) => (first, second),
             (Err(e), _) if e.to_string().contains("cannot start") => return println!("skipped: {e}"),
@@ -342,7 +319,7 @@ mod tests {
         };
         assert_eq!(first.initramfs, second.initramfs);
         assert_eq!(first.manifest, second.manifest);
-        let other = assemble(&packages(a.path()), b"agenu".to_vec(), Variant::Full).unwrap();
+        let other = assemble(&packages(a.path()), b"agenu".to_vec(), Variant::Full, Arch::Amd64).unwrap();
         assert_ne!(first.initramfs, other.initramfs);
 
         assert_eq!((first.manifest.modules, first.manifest.firmware_files), (2, 1));
@@ -367,7 +344,13 @@ mod tests {
         let agent = dir.path().join("agent");
         fs::write(&agent, b"agent").unwrap();
         let out = dir.path().join("out");
-        let contents = assemble(&packages(dir.path()), b"agent".to_vec(), Variant::Small).unwrap();
+        let contents = assemble(
+            &packages(dir.path()),
+            b"agent".to_vec(),
+            Variant::Small,
+            Arch::Amd64,
+        )
+        .unwrap();
         let manifest = write_out(&out, &contents).unwrap();
         assert_eq!(is_current(&out, Variant::Small, &agent), Some(manifest));
         assert_eq!(is_current(&out, Variant::Full, &agent), None);

@@ -15,12 +15,9 @@ pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Where Debian packages come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
-    /// Code name, e.g. "bookworm".
-    pub suite: String,
-    /// URL of the main archive.
-    pub archive: String,
-    /// URL of the security archive.
-    pub security: String,
+    suite: String,
+    archive: String,
+    security: String,
 }
 
 impl Mirror {
@@ -69,32 +66,33 @@ impl Mirror {
 
     /// Lines for a `sources.list`, with the named components.
     pub fn sources(&self, components: &str) -> Vec<String> {
-        let Mirror {
-            suite,
-            archive,
-            security,
-        } = self;
-        vec![
-            format!("deb [signed-by={KEYRING}] {archive} {suite} {components}"),
-            format!("deb [signed-by={KEYRING}] {archive} {suite}-updates {components}"),
-            format!("deb [signed-by={KEYRING}] {security} {suite}-security {components}"),
-        ]
+        let (archive, security) = (&self.archive, &self.security);
+        let parts = [(archive, ""), (archive, "-updates"), (security, "-security")];
+        let line = |(url, suffix)| {
+            format!(
+                "deb [signed-by={KEYRING}] {url} {}{suffix} {components}",
+                self.suite
+            )
+        };
+        parts.into_iter().map(line).collect()
     }
 }
 
 /// A private apt in one directory.
-pub struct Apt {
+pub(crate) struct Apt {
     dir: PathBuf,
     config: PathBuf,
+    updated: Result<()>,
 }
 
 impl Apt {
     /// Prepares the directory for the packages of an architecture, which may differ from the host's; each
-    /// needs its own directory. Nothing is fetched yet.
+    /// needs its own directory. Fetches the package lists; without the network the previous ones will do: they
+    /// were signed, and packages are still checked against them.
     ///
     /// # Errors
     /// The directory cannot be written, or the host has no apt.
-    pub fn new(dir: &Path, mirror: &Mirror, components: &str, arch: Arch) -> Result<Apt> {
+    pub(crate) fn new(dir: &Path, suite: &str, components: &str, arch: Arch) -> Result<Apt> {
         for sub in ["lists/partial", "archives/partial", "parts"] {
             let path = dir.join(sub);
             fs::create_dir_all(&path).map_err(Error::io("make directory", &path))?;
@@ -114,11 +112,18 @@ impl Apt {
              APT::Sandbox::User \"root\";\n"
         ));
         let config = dir.join("apt.conf");
-        let sources = mirror.sources(components).join("\n") + "\n";
+        let sources = Mirror::of_host(suite).sources(components).join("\n") + "\n";
         write(&config, text.as_bytes())?;
         write(&dir.join("status"), b"")?;
         write(&dir.join("sources.list"), sources.as_bytes())?;
-        Ok(Apt { dir, config })
+        let mut apt = Apt {
+            dir,
+            config,
+            updated: Ok(()),
+        };
+        let mut update = apt.command("apt-get");
+        apt.updated = run(update.args(["-q", "--error-on=any", "update"])).map(drop);
+        Ok(apt)
     }
 
     fn command(&self, program: &str) -> Command {
@@ -130,22 +135,19 @@ impl Apt {
         command
     }
 
-    /// Fetches the package lists.
-    ///
-    /// # Errors
-    /// The mirror cannot be reached, or its signature is wrong.
-    pub fn update(&self) -> Result<()> {
-        run(self.command("apt-get").args(["-q", "--error-on=any", "update"])).map(drop)
-    }
-
     /// The newest version of `package` and its direct dependencies.
     ///
     /// # Errors
-    /// The lists do not have the package.
-    pub fn candidate(&self, package: &str) -> Result<Candidate> {
-        let out = run(self
-            .command("apt-cache")
-            .args(["show", "--no-all-versions", package]))?;
+    /// The lists do not have the package, or there are none because the mirror cannot be reached or its
+    /// signature is wrong.
+    pub(crate) fn candidate(&mut self, package: &str) -> Result<Candidate> {
+        self.listed(package)
+            .map_err(|e| std::mem::replace(&mut self.updated, Ok(())).err().unwrap_or(e))
+    }
+
+    fn listed(&self, package: &str) -> Result<Candidate> {
+        let mut show = self.command("apt-cache");
+        let out = run(show.args(["show", "--no-all-versions", package]))?;
         let text = String::from_utf8_lossy(&out);
         let field = |name: &str| {
             text.lines()
@@ -155,15 +157,11 @@ impl Apt {
         let version = field("Version:")
             .ok_or_else(|| Error::Input(format!("apt-cache show {package}: no version in its answer")))?;
         let depends = field("Depends:").unwrap_or_default();
-        let depends = depends
-            .split(',')
-            .filter_map(|d| d.split_whitespace().next())
-            .map(str::to_owned)
-            .collect::<BTreeSet<_>>();
+        let names = depends.split(',').filter_map(|d| d.split_whitespace().next());
         Ok(Candidate {
             package: package.to_owned(),
             version,
-            depends,
+            depends: names.map(str::to_owned).collect(),
         })
     }
 
@@ -172,7 +170,7 @@ impl Apt {
     ///
     /// # Errors
     /// A package cannot be downloaded.
-    pub fn download(&self, packages: &[Candidate]) -> Result<Vec<PathBuf>> {
+    pub(crate) fn download(&self, packages: &[Candidate]) -> Result<Vec<PathBuf>> {
         let archives = self.dir.join("archives");
         let names: Vec<String> = packages
             .iter()
@@ -199,10 +197,8 @@ impl Apt {
 
 /// A package version that can be downloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// Package name.
+pub(crate) struct Candidate {
     pub package: String,
-    /// Its version.
     pub version: String,
     /// Its direct dependencies, by name.
     pub depends: BTreeSet<String>,
@@ -212,19 +208,21 @@ pub struct Candidate {
 ///
 /// # Errors
 /// dpkg-deb fails.
-pub fn extract(deb: &Path, target: &Path) -> Result<()> {
+pub(crate) fn extract(deb: &Path, target: &Path) -> Result<()> {
     fs::create_dir_all(target).map_err(Error::io("make directory", target))?;
     run(Command::new("dpkg-deb").arg("-x").arg(deb).arg(target)).map(drop)
 }
 
 fn find_deb(dir: &Path, prefix: &str) -> Result<Option<PathBuf>> {
+    let named = |name: &str| name.starts_with(prefix) && name.ends_with(".deb");
     let mut found = None;
     for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
-        let entry = entry.map_err(Error::io("list", dir))?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(prefix) && name.ends_with(".deb") {
-            found = Some(entry.path());
+        let path = entry.map_err(Error::io("list", dir))?.path();
+        if path
+            .file_name()
+            .is_some_and(|name| named(&name.to_string_lossy()))
+        {
+            found = Some(path);
         }
     }
     Ok(found)

@@ -22,7 +22,7 @@ pub fn is_static(program: &[u8]) -> Result<(), String> {
     let field = |at, len| place(program, at, len);
     let headers = || Some((field(32, 8)?, field(54, 2)?, field(56, 2)?));
     let (true, Some((start, size, count))) = (program.starts_with(b"\x7fELF\x02\x01"), headers()) else {
-        return Err("it is no 64-bit program".to_owned());
+        return Err("it is not a 64-bit ELF program".to_owned());
     };
     for index in 0..count {
         let at = size
@@ -31,7 +31,7 @@ pub fn is_static(program: &[u8]) -> Result<(), String> {
         match at.and_then(|at| field(at, 4)) {
             Some(PT_INTERP) => {
                 return Err(
-                    "it needs libraries, and the mini-os has no dynamic loader: it must be static".to_owned(),
+                    "it needs libraries, but the mini-os has no dynamic loader: it must be static".to_owned(),
                 );
             }
             Some(_) => {}
@@ -61,7 +61,7 @@ mod tests {
         assert_eq!(is_static(&program(&[1, 1, 7])), Ok(()));
         let why = |bytes: &[u8]| is_static(bytes).unwrap_err();
         assert!(why(&program(&[1, 3])).contains("needs libraries"));
-        assert!(why(b"#!/bin/sh").contains("no 64-bit program"));
+        assert!(why(b"#!/bin/sh").contains("not a 64-bit ELF program"));
         let mut cut = program(&[1, 1]);
         cut.truncate(100);
         assert!(why(&cut).contains("cut off"));

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
-use crate::{Error, Result, Tree, run};
+use crate::archive::Tree;
+use crate::{Error, Result, run};
 
 /// Adds the files of `asked_for` that exist below one of `roots` (a package's `lib/firmware`), and the
 /// targets of symbolic links among them. Returns the number of files. Missing files are skipped: most modules
@@ -33,10 +34,8 @@ pub(crate) fn add(tree: &mut Tree, roots: &[PathBuf], asked_for: &BTreeSet<Strin
             continue;
         };
         let inside = format!("lib/firmware/{}.xz", name.display());
-        let kind = path
-            .symlink_metadata()
-            .map_err(Error::io("read", &path))?
-            .file_type();
+        let found = path.symlink_metadata().map_err(Error::io("read", &path))?;
+        let kind = found.file_type();
         if kind.is_symlink() {
             let target = fs::read_link(&path).map_err(Error::io("read link", &path))?;
             tree.symlink(&inside, &format!("{}.xz", target.display()));
@@ -100,7 +99,7 @@ mod tests {
             "../../etc/passwd",
             "/etc/passwd",
         ];
-        let mut tree = Tree::new();
+        let mut tree = Tree::default();
         let files = add(
             &mut tree,
             &[root],

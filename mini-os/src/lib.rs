@@ -26,13 +26,12 @@ mod select;
 mod signed;
 mod target;
 
-pub use archive::{Tree, site_archive};
+pub use archive::site_archive;
 pub use build::{Manifest, Request, build, is_current};
 pub use elf::is_static;
 pub use error::{Error, Result};
+pub use files::remove_if_there;
 pub use loaders::{GRUB_FOR_HTTP, fetch_loaders, has_loaders};
-pub use modinfo::modinfo;
-pub use modules::{Dependencies, lines_about, name_of};
 pub use process::run;
-pub use signed::{SIGNED_DIR, Signed, SignedFiles, Signing, UNIFIED, sign, signed_files};
+pub use signed::{SIGNED_DIR, SignedFiles, Signing, UNIFIED, sign, signed_files};
 pub use target::{Arch, Variant};

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::debian::{Apt, Mirror};
-use crate::files::{read, sha256};
+use crate::debian::Apt;
 use crate::packages::unpacked;
 use crate::{Arch, Error, Result};
 
@@ -38,25 +37,15 @@ pub fn has_loaders(out: &Path) -> bool {
 /// # Errors
 /// The mirror cannot be reached and the cache has nothing, or a package lacks a file.
 pub fn fetch_loaders(out: &Path, cache: &Path) -> Result<()> {
-    let (directory, mirror) = (cache.join("apt-trixie"), Mirror::of_host(SUITE));
-    let apt = Apt::new(&directory, &mirror, "main", Arch::Amd64)?;
-    let updated = apt.update();
+    let mut apt = Apt::new(&cache.join("apt-trixie"), SUITE, "main", Arch::Amd64)?;
     fs::create_dir_all(out).map_err(Error::io("make directory", out))?;
     for [package, path, name] in FILES {
-        // Without the network the previous lists will do.
-        let candidate = match (&updated, apt.candidate(package)) {
-            (_, Ok(candidate)) => candidate,
-            (Ok(()), Err(e)) => return Err(e),
-            (Err(_), Err(_)) => return updated,
-        };
-        let debs = apt.download(&[candidate])?;
-        let deb = debs
-            .first()
-            .ok_or_else(|| Error::Input(format!("apt-get download {package}: nothing came")))?;
-        let root = unpacked(cache, deb, &sha256(&read(deb)?))?;
-        let bytes = read(&root.join(path))?;
-        let file = out.join(name);
-        fs::write(&file, bytes).map_err(Error::io("write", &file))?;
+        let candidate = apt.candidate(package)?;
+        for deb in apt.download(&[candidate])? {
+            let (root, _) = unpacked(cache, &deb)?;
+            let (from, to) = (root.join(path), out.join(name));
+            fs::copy(&from, &to).map_err(Error::io("copy", &from))?;
+        }
     }
     Ok(())
 }

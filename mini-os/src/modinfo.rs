@@ -7,7 +7,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// If `module` is not a 64-bit little-endian ELF file with such a section.
-pub fn modinfo<'a>(module: &'a [u8], key: &str) -> Result<Vec<&'a str>> {
+pub(crate) fn modinfo<'a>(module: &'a [u8], key: &str) -> Result<Vec<&'a str>> {
     let section = section(module, b".modinfo").ok_or_else(|| {
         Error::Input("not a kernel module: no .modinfo section in a 64-bit ELF file".to_owned())
     })?;

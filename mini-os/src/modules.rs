@@ -6,7 +6,7 @@ use crate::{Error, Result};
 
 /// `modules.dep`: the path of each module, e.g. "kernel/fs/ext4/ext4.ko", and the paths it needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dependencies {
+pub(crate) struct Dependencies {
     needs: BTreeMap<String, Vec<String>>,
 }
 
@@ -15,7 +15,7 @@ impl Dependencies {
     ///
     /// # Errors
     /// A line has no colon.
-    pub fn parse(text: &str) -> Result<Dependencies> {
+    pub(crate) fn parse(text: &str) -> Result<Dependencies> {
         let mut needs = BTreeMap::new();
         for line in text.lines().filter(|l| !l.trim().is_empty()) {
             let (module, rest) = line
@@ -29,8 +29,7 @@ impl Dependencies {
         Ok(Dependencies { needs })
     }
 
-    /// All paths.
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         self.needs.keys().map(String::as_str)
     }
 
@@ -39,7 +38,7 @@ impl Dependencies {
     ///
     /// # Errors
     /// A required module is not in the index.
-    pub fn closure(
+    pub(crate) fn closure(
         &self,
         chosen: impl IntoIterator<Item = String>,
         softdeps: &str,
@@ -49,11 +48,10 @@ impl Dependencies {
         let mut open: Vec<String> = chosen.into_iter().collect();
         let mut all = BTreeSet::new();
         while let Some(path) = open.pop() {
-            let needs = self.needs.get(&path).ok_or_else(|| {
-                Error::Input(format!(
-                    "module {path} is needed and modules.dep does not have it"
-                ))
-            })?;
+            let needs = self
+                .needs
+                .get(&path)
+                .ok_or_else(|| Error::Input(format!("module {path} is required but not in modules.dep")))?;
             if !all.insert(path.clone()) {
                 continue;
             }
@@ -67,7 +65,7 @@ impl Dependencies {
     }
 
     /// `modules.dep` for `chosen`, with `suffix` appended to each path.
-    pub fn text_for(&self, chosen: &BTreeSet<String>, suffix: &str) -> String {
+    pub(crate) fn text_for(&self, chosen: &BTreeSet<String>, suffix: &str) -> String {
         let mut text = String::new();
         for path in chosen {
             text.push_str(&format!("{path}{suffix}:"));
@@ -81,7 +79,7 @@ impl Dependencies {
 }
 
 /// The kernel's name of a module: the file name without `.ko`, '_' for '-'.
-pub fn name_of(path: &str) -> String {
+pub(crate) fn name_of(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);
     file.strip_suffix(".ko").unwrap_or(file).replace('-', "_")
 }
@@ -103,7 +101,7 @@ fn parse_softdeps(text: &str) -> BTreeMap<String, Vec<String>> {
 
 /// The lines of `modules.alias` ("alias PATTERN NAME") or `modules.softdep` ("softdep NAME ...") about the
 /// modules in `names`, without comments.
-pub fn lines_about(text: &str, names: &BTreeSet<String>) -> String {
+pub(crate) fn lines_about(text: &str, names: &BTreeSet<String>) -> String {
     let about = |line: &&str| {
         let mut words = line.split_whitespace();
         let name = match words.next() {

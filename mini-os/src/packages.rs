@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::debian::{Apt, Mirror, extract};
+use crate::debian::{Apt, extract};
 use crate::files::{read, sha256};
 use crate::{Arch, Error, Result, Variant, run, select};
 
@@ -38,26 +38,15 @@ pub(crate) fn fetch(cache: &Path, variant: Variant, arch: Arch) -> Result<Packag
         Arch::Amd64 => cache.join("apt"),
         Arch::Arm64 => cache.join("apt-arm64"),
     };
-    let apt = Apt::new(
-        &directory,
-        &Mirror::of_host(SUITE),
-        "main non-free-firmware",
-        arch,
-    )?;
-    // Without the network the previous lists will do: they were signed, and packages are still checked
-    // against them.
-    let meta = match (apt.update(), apt.candidate(&kernel_meta)) {
-        (Ok(()), meta) => meta?,
-        (Err(_), Ok(meta)) => meta,
-        (Err(e), Err(_)) => return Err(e),
-    };
+    let mut apt = Apt::new(&directory, SUITE, "main non-free-firmware", arch)?;
+    let meta = apt.candidate(&kernel_meta)?;
     let kernel = meta
         .depends
         .iter()
         .find(|d| d.starts_with("linux-image-"))
         .ok_or_else(|| {
             Error::Input(format!(
-                "{kernel_meta} {}: it depends on no linux-image-*",
+                "{kernel_meta} {}: depends on no linux-image-*",
                 meta.version
             ))
         })?;
@@ -71,8 +60,8 @@ pub(crate) fn fetch(cache: &Path, variant: Variant, arch: Arch) -> Result<Packag
     let mut roots = Vec::new();
     for deb in &debs {
         let name = deb.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let digest = sha256(&read(deb)?);
-        roots.push(unpacked(cache, deb, &digest)?);
+        let (root, digest) = unpacked(cache, deb)?;
+        roots.push(root);
         inputs.insert(name, digest);
     }
     let (kernel_root, firmware_roots) = roots
@@ -90,11 +79,12 @@ pub(crate) fn fetch(cache: &Path, variant: Variant, arch: Arch) -> Result<Packag
     })
 }
 
-/// Unpacks once. The directory is named after the digest, so a changed package gets another directory.
-pub(crate) fn unpacked(cache: &Path, deb: &Path, digest: &str) -> Result<PathBuf> {
-    let target = cache.join("unpacked").join(digest);
+/// Unpacks once; returns the directory and the package's digest, after which it is named.
+pub(crate) fn unpacked(cache: &Path, deb: &Path) -> Result<(PathBuf, String)> {
+    let digest = sha256(&read(deb)?);
+    let target = cache.join("unpacked").join(&digest);
     if target.is_dir() {
-        return Ok(target);
+        return Ok((target, digest));
     }
     let temporary = cache
         .join("unpacked")
@@ -103,22 +93,18 @@ pub(crate) fn unpacked(cache: &Path, deb: &Path, digest: &str) -> Result<PathBuf
     match fs::rename(&temporary, &target) {
         // Another build was faster.
         Err(_) if target.is_dir() => {
-            fs::remove_dir_all(&temporary).map_err(Error::io("remove", &temporary))?;
-            Ok(target)
+            fs::remove_dir_all(&temporary).map_err(Error::io("remove", &temporary))?
         }
-        result => result
-            .map(|()| target.clone())
-            .map_err(Error::io("rename to", &target)),
+        result => result.map_err(Error::io("rename to", &target))?,
     }
+    Ok((target, digest))
 }
 
 /// Debian makes the module index when it installs the package; the package does not contain it.
 fn index(root: &Path, modules: &Path, release: &str) -> Result<()> {
     if !modules.is_dir() {
-        return Err(Error::Input(format!(
-            "the kernel package has no {}",
-            modules.display()
-        )));
+        let modules = modules.display();
+        return Err(Error::Input(format!("the kernel package has no {modules}")));
     }
     // depmod renames each file into place, and an interrupted run leaves only some of them: the marker says
     // that all are there.

@@ -3,31 +3,25 @@
 
 use crate::Variant;
 
-/// Everything below these paths.
+/// In `full`, besides [`SMALL`]: everything below these paths.
 const FULL: &[&str] = &[
     // Network cards, their PHYs, and USB network: a BMC's host interface is one.
     "kernel/drivers/net/ethernet/",
     "kernel/drivers/net/phy/",
     "kernel/drivers/net/mdio/",
     "kernel/drivers/net/usb/",
-    "kernel/drivers/net/vmxnet3/",
     "kernel/drivers/net/hyperv/",
-    "kernel/drivers/net/virtio_net.ko",
     "kernel/drivers/net/xen-netfront.ko",
     "kernel/drivers/net/fjes/",
     "kernel/drivers/net/bonding/",
     "kernel/net/8021q/",
-    "kernel/net/packet/",
     // Storage: SATA, SAS, RAID controllers, Fibre Channel, NVMe, virtual.
     "kernel/drivers/ata/",
     "kernel/drivers/scsi/",
     "kernel/drivers/message/fusion/",
-    "kernel/drivers/nvme/host/nvme.ko",
     "kernel/drivers/nvme/host/nvme-core.ko",
-    "kernel/drivers/block/virtio_blk.ko",
     "kernel/drivers/block/xen-blkfront.ko",
     "kernel/drivers/block/mtip32xx/",
-    "kernel/drivers/block/loop.ko",
     "kernel/drivers/md/md-mod.ko",
     "kernel/drivers/md/raid0.ko",
     "kernel/drivers/md/raid1.ko",
@@ -40,7 +34,6 @@ const FULL: &[&str] = &[
     "kernel/drivers/acpi/nfit/",
     // The buses these are on.
     "kernel/drivers/pci/",
-    "kernel/drivers/virtio/",
     "kernel/drivers/hv/",
     "kernel/drivers/vmd/",
     "kernel/drivers/usb/host/",
@@ -52,16 +45,8 @@ const FULL: &[&str] = &[
     "kernel/drivers/input/serio/",
     "kernel/drivers/input/keyboard/atkbd.ko",
     // File systems that the installer makes and mounts.
-    "kernel/fs/ext4/",
-    "kernel/fs/fat/",
-    "kernel/fs/nls/nls_cp437.ko",
-    "kernel/fs/nls/nls_iso8859-1.ko",
-    "kernel/fs/nls/nls_ascii.ko",
-    "kernel/fs/nls/nls_utf8.ko",
-    "kernel/fs/efivarfs/",
     // Facts for the report: BMC, TPM, memory errors, sensors, SPD behind the SMBus, watchdogs.
     "kernel/drivers/char/ipmi/",
-    "kernel/drivers/char/tpm/",
     "kernel/drivers/char/hw_random/",
     "kernel/drivers/edac/",
     "kernel/drivers/hwmon/",
@@ -82,12 +67,7 @@ const FULL: &[&str] = &[
     "kernel/drivers/rtc/rtc-efi.ko",
     "kernel/drivers/rtc/rtc-pl031.ko",
     // crc32c and others: ext4 and NVMe request them by name at run time, so modules.dep does not list them.
-    "kernel/arch/x86/crypto/crc32",
-    "kernel/arch/x86/crypto/crct10dif",
-    "kernel/crypto/crc32",
-    "kernel/crypto/crct10dif",
     "kernel/crypto/crc64_rocksoft",
-    "kernel/lib/crc",
 ];
 
 /// Left out of `full`: not for servers, or large and of no use before a disk is written.
@@ -134,7 +114,7 @@ const NOT_FULL: &[&str] = &[
     "kernel/drivers/pci/pcie/",
 ];
 
-/// For virtual machines and the most common cards.
+/// In both variants: for virtual machines and the most common cards.
 const SMALL: &[&str] = &[
     "kernel/drivers/net/virtio_net.ko",
     "kernel/drivers/net/ethernet/intel/e1000/",
@@ -178,16 +158,16 @@ const SMALL: &[&str] = &[
 ];
 
 /// Whether the variant asks for this module itself.
-pub fn chosen(variant: Variant, path: &str) -> bool {
+pub(crate) fn chosen(variant: Variant, path: &str) -> bool {
     let below = |list: &[&str]| list.iter().any(|prefix| path.starts_with(prefix));
     match variant {
-        Variant::Full => below(FULL) && !below(NOT_FULL),
+        Variant::Full => below(SMALL) || (below(FULL) && !below(NOT_FULL)),
         Variant::Small => below(SMALL),
     }
 }
 
 /// Packages with the firmware that the variant's modules may request (component non-free-firmware).
-pub fn firmware_packages(variant: Variant) -> &'static [&'static str] {
+pub(crate) fn firmware_packages(variant: Variant) -> &'static [&'static str] {
     match variant {
         Variant::Full => &[
             "firmware-bnx2",

@@ -43,28 +43,14 @@ pub struct Signing<'a> {
     pub certificate: &'a Path,
 }
 
-/// The inputs of a signed mini-os, by digest.
+/// The inputs of a signed mini-os: SHA-256 of all but the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signed {
-    /// SHA-256 of the kernel.
-    pub kernel: String,
-    /// SHA-256 of the initramfs.
-    pub initramfs: String,
-    /// SHA-256 of the second archive.
-    pub site: String,
-    /// The kernel command line.
-    pub command_line: String,
-    /// SHA-256 of the certificate file.
-    pub certificate: String,
-}
-
-impl Signing<'_> {
-    fn signed(&self) -> Result<Signed> {
-        Ok(Signed {
-            certificate: sha256(&read(self.certificate)?),
-            ..inputs(self.mini_os, self.site_archive, self.command_line)?
-        })
-    }
+struct Signed {
+    kernel: String,
+    initramfs: String,
+    site: String,
+    command_line: String,
+    certificate: String,
 }
 
 fn inputs(mini_os: &Path, site_archive: &[u8], command_line: &str) -> Result<Signed> {
@@ -82,10 +68,10 @@ fn inputs(mini_os: &Path, site_archive: &[u8], command_line: &str) -> Result<Sig
 /// # Errors
 /// A file is missing; `objcopy` or `sbsign` is missing or refuses (a key with a passphrase, a certificate for
 /// another key).
-pub fn sign(signing: &Signing<'_>) -> Result<Signed> {
+pub fn sign(signing: &Signing<'_>) -> Result<()> {
     if !signing.mini_os.join("kernel").is_file() {
         return Err(Error::Input(format!(
-            "{}: no mini-os is there; make one with `slipway mini-os build`",
+            "{}: there is no mini-os; make one with `slipway mini-os build`",
             signing.mini_os.display()
         )));
     }
@@ -95,21 +81,24 @@ pub fn sign(signing: &Signing<'_>) -> Result<Signed> {
         .join(format!(".{SIGNED_DIR}.{}", std::process::id()));
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(&work).map_err(Error::io("make directory", &work))?;
-    let made = sign_into(signing, &work).and_then(|signed| {
+    let made = sign_into(signing, &work).and_then(|()| {
         let old = work.with_extension("old");
         if out.exists() {
             fs::rename(&out, &old).map_err(Error::io("rename", &out))?;
         }
         fs::rename(&work, &out).map_err(Error::io("rename to", &out))?;
         let _ = fs::remove_dir_all(&old);
-        Ok(signed)
+        Ok(())
     });
     let _ = fs::remove_dir_all(&work);
     made
 }
 
-fn sign_into(signing: &Signing<'_>, work: &Path) -> Result<Signed> {
-    let signed = signing.signed()?;
+fn sign_into(signing: &Signing<'_>, work: &Path) -> Result<()> {
+    let signed = Signed {
+        certificate: sha256(&read(signing.certificate)?),
+        ..inputs(signing.mini_os, signing.site_archive, signing.command_line)?
+    };
     let unsigned = work.join("unsigned.efi");
     unify(signing, work, &unsigned)?;
     let with_key = |from: &Path, to: &str| -> Result<()> {
@@ -122,27 +111,19 @@ fn sign_into(signing: &Signing<'_>, work: &Path) -> Result<Signed> {
             .arg(work.join(to))
             .arg(from))?;
         // sbsign accepts a certificate that does not match the key; only the firmware would notice.
-        run(Command::new("sbverify")
-            .arg("--cert")
-            .arg(signing.certificate)
-            .arg(work.join(to)))?;
-        Ok(())
+        let mut verify = Command::new("sbverify");
+        run(verify.arg("--cert").arg(signing.certificate).arg(work.join(to))).map(drop)
     };
     with_key(&unsigned, UNIFIED)?;
     fs::remove_file(&unsigned).map_err(Error::io("remove", &unsigned))?;
     for loader in LOADERS {
         let own = signing.mini_os.join(loader);
-        let from = if own.is_file() {
-            own
-        } else {
-            signing.host_loaders.join(loader)
-        };
-        with_key(&from, loader)?;
+        let host = signing.host_loaders.join(loader);
+        with_key(if own.is_file() { &own } else { &host }, loader)?;
     }
     let text = serde_json::to_vec_pretty(&signed).map_err(|e| Error::Input(e.to_string()))?;
     let manifest = work.join(MANIFEST);
-    fs::write(&manifest, text).map_err(Error::io("write", &manifest))?;
-    Ok(signed)
+    fs::write(&manifest, text).map_err(Error::io("write", &manifest))
 }
 
 /// One program of stub, command line, archives and kernel. The kernel comes last because it unpacks itself
@@ -242,13 +223,15 @@ pub fn signed_files(mini_os: &Path, site_archive: &[u8], command_line: &str) -> 
     }
     let file = |name: &str| {
         let path = dir.join(name);
-        if path.is_file() {
-            Ok((name.to_owned(), path))
-        } else {
-            Err(Error::Input(format!(
+        let missing = || {
+            format!(
                 "{}: no such file; run `slipway mini-os sign` again",
                 path.display()
-            )))
+            )
+        };
+        match path.is_file() {
+            true => Ok((name.to_owned(), path)),
+            false => Err(Error::Input(missing())),
         }
     };
     let loaders = LOADERS.into_iter().map(file).collect::<Result<_>>()?;

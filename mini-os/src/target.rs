@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde::de::{IntoDeserializer as _, value};
 use serde::{Deserialize, Serialize};
-
-use crate::Result;
 
 /// How much a mini-os contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,13 +19,7 @@ pub enum Variant {
 impl FromStr for Variant {
     type Err = String;
     fn from_str(text: &str) -> Result<Variant, String> {
-        match text {
-            "full" => Ok(Variant::Full),
-            "small" => Ok(Variant::Small),
-            _ => Err(format!(
-                "{text:?} is not a variant of the mini-os: expected full or small"
-            )),
-        }
+        by_name(text)
     }
 }
 
@@ -78,12 +71,11 @@ impl Arch {
 impl FromStr for Arch {
     type Err = String;
     fn from_str(text: &str) -> Result<Arch, String> {
-        match text {
-            "amd64" => Ok(Arch::Amd64),
-            "arm64" => Ok(Arch::Arm64),
-            _ => Err(format!(
-                "{text:?} is not an architecture of the mini-os: expected amd64 or arm64"
-            )),
-        }
+        by_name(text)
     }
+}
+
+/// `Err`: names what is allowed.
+fn by_name<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+    T::deserialize(text.into_deserializer()).map_err(|e: value::Error| e.to_string())
 }

@@ -70,7 +70,7 @@ impl Server {
         let served = |log: &Path| {
             std::fs::read_to_string(log)
                 .unwrap_or_default()
-                .matches("slipway serves")
+                .matches("slipway is running")
                 .count()
         };
         let before = served(&log);

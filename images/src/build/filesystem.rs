@@ -17,13 +17,8 @@ const JOURNAL_MIB: u64 = 64;
 
 /// Makes `image` from the tree `root`, as small as possible with `slack_percent` free, and checks it.
 pub(super) fn make(root: &Path, image: &Path, slack_percent: u32) -> Result<()> {
-    let used = mini_os::run(
-        Command::new("du")
-            .args(["-s", "--block-size=4096", "--apparent-size"])
-            .arg(root),
-    )?;
-    let inodes = mini_os::run(Command::new("du").args(["-s", "--inodes"]).arg(root))?;
-    let (blocks, inodes) = (first_number(&used)?, first_number(&inodes)?);
+    let blocks = usage(root, &["--block-size=4096", "--apparent-size"])?;
+    let inodes = usage(root, &["--inodes"])?;
     let bytes = size(blocks, inodes, slack_percent);
     let file = File::create(image).map_err(Error::io("make", image))?;
     file.set_len(bytes).map_err(Error::io("set the size of", image))?;
@@ -62,18 +57,12 @@ fn size(blocks: u64, inodes: u64, slack_percent: u32) -> u64 {
         .max(4 * JOURNAL_MIB * MIB)
 }
 
-fn first_number(output: &[u8]) -> Result<u64> {
-    let text = String::from_utf8_lossy(output);
-    text.split_whitespace()
-        .next()
-        .and_then(|w| w.parse().ok())
-        .ok_or_else(|| {
-            mini_os::Error::Input(format!(
-                "du: expected a number, got {:?}",
-                text.chars().take(80).collect::<String>()
-            ))
-            .into()
-        })
+fn usage(root: &Path, options: &[&str]) -> Result<u64> {
+    let output = mini_os::run(Command::new("du").arg("-s").args(options).arg(root))?;
+    let text = String::from_utf8_lossy(&output);
+    let number = text.split_whitespace().next().and_then(|word| word.parse().ok());
+    let start: String = text.chars().take(80).collect();
+    Ok(number.ok_or_else(|| mini_os::Error::Input(format!("du: expected a number, got {start:?}")))?)
 }
 
 #[cfg(test)]

@@ -4,11 +4,10 @@ mod filesystem;
 mod tree;
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufReader, BufWriter, IntoInnerError};
 use std::path::Path;
 use std::time::Instant;
 
-use inventory_api::image::ImageManifest;
 use inventory_api::report::FirmwareMode;
 use time::OffsetDateTime;
 use tracing::info;
@@ -27,7 +26,7 @@ const LEVEL: i32 = 10;
 /// # Errors
 /// A program is missing or fails, or the result cannot be booted.
 pub fn build(recipe: &RecipeFile, out_dir: &Path, cache: &Path) -> Result<Image> {
-    if !nix_is_root() {
+    if !is_root() {
         return Err(Error::Recipe {
             path: recipe.path.clone(),
             reason: "building an image needs root (its files belong to several owners)".to_owned(),
@@ -42,40 +41,27 @@ pub fn build(recipe: &RecipeFile, out_dir: &Path, cache: &Path) -> Result<Image>
     tree::bootstrap(&recipe.recipe, &root, cache)?;
     info!(seconds = started.elapsed().as_secs(), "root tree made");
     tree::finish(&recipe.recipe, &root)?;
-    let raw = staging.path().join("root.ext4");
+    let raw = staging.raw();
     filesystem::make(&root, &raw, recipe.recipe.slack_percent)?;
     fs::remove_dir_all(&root).map_err(Error::io("remove", &root))?;
     let facts = inspect(&raw)?;
     info!(seconds = started.elapsed().as_secs(), "file system made");
-
-    let file = format!("{}-{version}.ext4.zst", recipe.recipe.name);
-    let digests = compress(&raw, &staging.path().join(&file))?;
-    fs::remove_file(&raw).map_err(Error::io("remove", &raw))?;
-    let manifest = ImageManifest {
-        name: recipe.recipe.name.clone(),
-        version,
-        os: recipe.recipe.os.clone(),
-        architecture: "x86_64".to_owned(),
-        file,
-        sha256: digests.sha256,
-        compressed_bytes: digests.compressed_bytes,
-        content_sha256: digests.content_sha256,
-        content_bytes: digests.content_bytes,
-        boot: facts.boot,
-        built_at: now,
-        public: recipe.recipe.public,
-        recipe_sha256: Some(recipe.sha256),
-    };
-    for mode in [FirmwareMode::Bios, FirmwareMode::Uefi] {
-        if !manifest.boot.firmware.contains(&mode) {
-            return Err(Error::NotAnImage {
-                path: recipe.path.clone(),
-                reason: format!(
-                    "the built system lacks the boot loader for {mode:?} firmware (packages grub-*, shim-signed)"
-                ),
-            });
-        }
+    let lacks = |mode: &FirmwareMode| !facts.boot.firmware.contains(mode);
+    if let Some(mode) = [FirmwareMode::Bios, FirmwareMode::Uefi].into_iter().find(lacks) {
+        return Err(Error::NotAnImage {
+            path: recipe.path.clone(),
+            reason: format!(
+                "the built system lacks the boot loader for {mode:?} firmware (packages grub-*, shim-signed)"
+            ),
+        });
     }
+
+    let digests = compress(&raw, &staging.compressed())?;
+    let mut manifest = staging.manifest(digests, facts.boot);
+    manifest.os.clone_from(&recipe.recipe.os);
+    manifest.built_at = now;
+    manifest.public = recipe.recipe.public;
+    manifest.recipe_sha256 = Some(recipe.sha256);
     let image = staging.commit(manifest)?;
     info!(
         seconds = started.elapsed().as_secs(),
@@ -93,27 +79,25 @@ pub fn is_current(recipe: &RecipeFile, dir: &Path) -> Option<Image> {
 
 /// Compresses on all processors and hashes both sides in the same pass.
 pub(crate) fn compress(raw: &Path, target: &Path) -> Result<Digests> {
-    let mut source = Hashing::new(File::open(raw).map_err(Error::io("open", raw))?);
+    let source = File::open(raw).map_err(Error::io("open", raw))?;
     let file = File::create(target).map_err(Error::io("make", target))?;
-    let writing = |what: &'static str| Error::io(what, target);
-    let out = BufWriter::with_capacity(1 << 20, Hashing::new(file));
-    let mut encoder = zstd::Encoder::new(out, LEVEL).map_err(writing("compress to"))?;
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-    encoder.multithread(threads).map_err(writing("compress to"))?;
-    encoder.include_checksum(true).map_err(writing("compress to"))?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let n = std::io::Read::read(&mut source, &mut buffer).map_err(Error::io("read", raw))?;
-        if n == 0 {
-            break;
-        }
-        encoder.write_all(&buffer[..n]).map_err(writing("write"))?;
-    }
-    let out = encoder.finish().map_err(writing("write"))?;
-    let hashing = out.into_inner().map_err(|e| writing("write")(e.into_error()))?;
-    let (file, sha256, compressed_bytes) = hashing.finish();
-    file.sync_all().map_err(writing("write"))?;
-    let (_, content_sha256, content_bytes) = source.finish();
+    compress_file(source, file).map_err(Error::io("compress to", target))
+}
+
+fn compress_file(source: File, target: File) -> std::io::Result<Digests> {
+    let mut source = BufReader::with_capacity(1 << 20, Hashing::new(source));
+    let out = BufWriter::with_capacity(1 << 20, Hashing::new(target));
+    let mut encoder = zstd::Encoder::new(out, LEVEL)?;
+    encoder.multithread(std::thread::available_parallelism().map_or(1, |n| n.get() as u32))?;
+    encoder.include_checksum(true)?;
+    std::io::copy(&mut source, &mut encoder)?;
+    let (file, sha256, compressed_bytes) = encoder
+        .finish()?
+        .into_inner()
+        .map_err(IntoInnerError::into_error)?
+        .finish();
+    file.sync_all()?;
+    let (_, content_sha256, content_bytes) = source.into_inner().finish();
     Ok(Digests {
         sha256,
         compressed_bytes,
@@ -126,15 +110,11 @@ pub(crate) fn compress(raw: &Path, target: &Path) -> Result<Digests> {
 fn version_of(unix_seconds: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp(unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let (year, month, day) = time.to_calendar_date();
-    format!(
-        "{year:04}{:02}{day:02}.{:02}{:02}",
-        u8::from(month),
-        time.hour(),
-        time.minute()
-    )
+    let (month, hour, minute) = (u8::from(month), time.hour(), time.minute());
+    format!("{year:04}{month:02}{day:02}.{hour:02}{minute:02}")
 }
 
-fn nix_is_root() -> bool {
+fn is_root() -> bool {
     // The owner of /proc/self is the effective user.
     use std::os::unix::fs::MetadataExt;
     fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)

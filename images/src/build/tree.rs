@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mini_os::debian::Mirror;
@@ -12,26 +12,8 @@ use crate::recipe::Recipe;
 use crate::{Error, Result};
 
 /// Modules of GRUB's BIOS core image: find the root file system, show a prompt, boot Linux.
-const GRUB_MODULES: &[&str] = &[
-    "biosdisk",
-    "part_gpt",
-    "ext2",
-    "search",
-    "search_fs_uuid",
-    "search_label",
-    "normal",
-    "linux",
-    "configfile",
-    "serial",
-    "terminal",
-    "echo",
-    "test",
-    "halt",
-    "reboot",
-    "sleep",
-    "minicmd",
-    "gzio",
-];
+const GRUB_MODULES: &str = "biosdisk part_gpt ext2 search search_fs_uuid search_label normal linux configfile \
+                            serial terminal echo test halt reboot sleep minicmd gzio";
 
 /// Where GRUB finds its configuration: partition 3 of the disk it was read from. On a machine with two disks
 /// a name or a UUID might find the other disk's system first.
@@ -48,29 +30,20 @@ pub(super) fn bootstrap(recipe: &Recipe, root: &Path, cache: &Path) -> Result<()
     packages.push(recipe.kernel.clone());
 
     let mut command = Command::new("mmdebstrap");
-    command.args([
-        "--mode=root",
-        "--format=directory",
-        "--quiet",
-        "--skip=download/empty",
-        "--skip=essential/unlink",
-    ]);
-    command
-        .arg(format!("--variant={}", recipe.variant))
-        .arg(format!("--include={}", packages.join(",")));
-    command.args([
-        "--aptopt=APT::Install-Recommends \"false\"",
-        "--aptopt=Acquire::Retries \"4\"",
-    ]);
-    command.arg("--aptopt=Acquire::Languages \"none\"");
-    command.args([
-        "--dpkgopt=path-exclude=/usr/share/man/*",
-        "--dpkgopt=path-exclude=/usr/share/info/*",
-    ]);
-    command.args([
-        "--dpkgopt=path-exclude=/usr/share/locale/*",
-        "--dpkgopt=path-exclude=/usr/share/doc/*",
-    ]);
+    command.args(["--mode=root", "--format=directory", "--quiet"]);
+    command.args(["--skip=download/empty", "--skip=essential/unlink"]);
+    command.arg(format!("--variant={}", recipe.variant));
+    command.arg(format!("--include={}", packages.join(",")));
+    for option in [
+        "APT::Install-Recommends \"false\"",
+        "Acquire::Retries \"4\"",
+        "Acquire::Languages \"none\"",
+    ] {
+        command.arg(format!("--aptopt={option}"));
+    }
+    for left_out in ["man", "info", "locale", "doc"] {
+        command.arg(format!("--dpkgopt=path-exclude=/usr/share/{left_out}/*"));
+    }
     command.arg("--dpkgopt=path-include=/usr/share/doc/*/copyright");
     // apt uses the files in its archive directory that have the right digest.
     command.arg(format!(
@@ -80,17 +53,11 @@ pub(super) fn bootstrap(recipe: &Recipe, root: &Path, cache: &Path) -> Result<()
         "--customize-hook=cp -au \"$1\"/var/cache/apt/archives/*.deb {debs}/"
     ));
     command.arg(&recipe.suite).arg(root);
-    // Without [signed-by=]: the host's path does not exist in the tree, and Debian's keys are trusted there
-    // anyway.
-    let components = recipe.components.join(" ");
-    for line in mirror.sources(&components) {
-        command.arg(line);
-    }
-    mini_os::run(
-        command
-            .env("LC_ALL", "C.UTF-8")
-            .env("DEBIAN_FRONTEND", "noninteractive"),
-    )?;
+    command.args(mirror.sources(&recipe.components.join(" ")));
+    command
+        .env("LC_ALL", "C.UTF-8")
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    mini_os::run(&mut command)?;
     Ok(())
 }
 
@@ -104,22 +71,13 @@ pub(super) fn finish(recipe: &Recipe, root: &Path) -> Result<()> {
     put(root, "etc/machine-id", "", 0o444)?;
     put(root, "etc/fstab", "# Written at installation.\n", 0o644)?;
     put(root, "etc/hostname", "localhost\n", 0o644)?;
-    put(
-        root,
-        "etc/hosts",
-        "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
-        0o644,
-    )?;
+    let hosts = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
+    put(root, "etc/hosts", hosts, 0o644)?;
     put(root, "etc/default/locale", "LANG=C.UTF-8\n", 0o644)?;
     link(root, "etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf")?;
     for unit in recipe.services.iter().chain([&SSH_KEYS_UNIT.to_owned()]) {
-        mini_os::run(
-            Command::new("systemctl")
-                .arg("--root")
-                .arg(root)
-                .arg("enable")
-                .arg(unit),
-        )?;
+        let mut systemctl = Command::new("systemctl");
+        mini_os::run(systemctl.arg("--root").arg(root).args(["enable", unit]))?;
     }
     for file in [
         "etc/.pwd.lock",
@@ -127,31 +85,33 @@ pub(super) fn finish(recipe: &Recipe, root: &Path) -> Result<()> {
         "etc/group-",
         "etc/shadow-",
         "etc/gshadow-",
-        "initrd.img.old",
-        "vmlinuz.old",
     ] {
         remove(root, file)?;
     }
+    for file in ["initrd.img.old", "vmlinuz.old"] {
+        remove(root, file)?;
+    }
     for directory in [
-        "var/lib/apt/lists",
-        "var/cache/apt",
-        "var/log",
-        "var/cache/debconf",
-        "var/cache/ldconfig",
+        "lib/apt/lists",
+        "cache/apt",
+        "log",
+        "cache/debconf",
+        "cache/ldconfig",
         "tmp",
-        "run",
-        "var/tmp",
     ] {
-        empty(root, directory)?;
+        empty(&root.join("var").join(directory))?;
+    }
+    for directory in ["tmp", "run"] {
+        empty(&root.join(directory))?;
     }
     // debconf and apt need their directories; with a journal directory the journal survives a reboot.
     for directory in [
-        "var/lib/apt/lists/partial",
-        "var/cache/apt/archives/partial",
-        "var/log/journal",
-        "var/log/apt",
+        "lib/apt/lists/partial",
+        "cache/apt/archives/partial",
+        "log/journal",
+        "log/apt",
     ] {
-        let path = root.join(directory);
+        let path = root.join("var").join(directory);
         fs::create_dir_all(&path).map_err(Error::io("make directory", &path))?;
     }
     Ok(())
@@ -176,12 +136,11 @@ fn grub(recipe: &Recipe, root: &Path) -> Result<()> {
     command
         .arg(root)
         .args(["grub-mkimage", "-O", "i386-pc", "-p", GRUB_PREFIX, "-o", &core]);
-    mini_os::run(command.args(GRUB_MODULES))?;
+    mini_os::run(command.args(GRUB_MODULES.split(' ')))?;
 
     let (from, to) = (root.join("usr/lib/grub/i386-pc"), root.join("boot/grub/i386-pc"));
     fs::create_dir_all(&to).map_err(Error::io("make directory", &to))?;
-    for entry in fs::read_dir(&from).map_err(Error::io("list", &from))? {
-        let path = entry.map_err(Error::io("list", &from))?.path();
+    for path in entries(&from)? {
         if path.extension().is_some_and(|e| e == "mod" || e == "lst") {
             let target = to.join(path.file_name().unwrap_or_default());
             fs::copy(&path, &target).map_err(Error::io("copy", &path))?;
@@ -210,7 +169,7 @@ fn sources(recipe: &Recipe, root: &Path) -> Result<()> {
          Components: {components}\nSigned-By: {signed_by}\n"
     );
     remove(root, "etc/apt/sources.list")?;
-    empty(root, "etc/apt/sources.list.d")?;
+    empty(&root.join("etc/apt/sources.list.d"))?;
     put(root, "etc/apt/sources.list.d/debian.sources", &text, 0o644)
 }
 
@@ -223,12 +182,9 @@ fn ssh_host_keys(root: &Path) -> Result<()> {
     if !ssh.is_dir() {
         return Ok(());
     }
-    for entry in fs::read_dir(&ssh).map_err(Error::io("list", &ssh))? {
-        let path = entry.map_err(Error::io("list", &ssh))?.path();
-        if path
-            .file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with("ssh_host_"))
-        {
+    for path in entries(&ssh)? {
+        let name = path.file_name().unwrap_or_default();
+        if name.to_string_lossy().starts_with("ssh_host_") {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
     }
@@ -264,26 +220,29 @@ fn link(root: &Path, path: &str, target: &str) -> Result<()> {
 /// Removes a file or a link, never the link's target; a missing one is fine.
 fn remove(root: &Path, path: &str) -> Result<()> {
     let path = root.join(path);
-    match fs::remove_file(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &path)(e)),
-        _ => Ok(()),
-    }
+    mini_os::remove_if_there(&path).map_err(Error::io("remove", &path))
 }
 
-/// Empties a directory and keeps it.
-fn empty(root: &Path, directory: &str) -> Result<()> {
-    let directory = root.join(directory);
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let list = || -> std::io::Result<Vec<PathBuf>> {
+        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+    };
+    list().map_err(Error::io("list", directory))
+}
+
+/// Empties a directory and keeps it; a missing one is fine.
+fn empty(directory: &Path) -> Result<()> {
     if !directory.is_dir() {
         return Ok(());
     }
-    for entry in fs::read_dir(&directory).map_err(Error::io("list", &directory))? {
-        let entry = entry.map_err(Error::io("list", &directory))?;
-        let path = entry.path();
-        let is_dir = entry.file_type().map_err(Error::io("read", &path))?.is_dir();
-        let removed = if is_dir {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
+    for path in entries(directory)? {
+        let is_dir = path
+            .symlink_metadata()
+            .map_err(Error::io("read", &path))?
+            .is_dir();
+        let removed = match is_dir {
+            true => fs::remove_dir_all(&path),
+            false => fs::remove_file(&path),
         };
         removed.map_err(Error::io("remove", &path))?;
     }

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use inventory_api::deploy::DeployRequest;
 use lifecycle::policy::Deploys;
-use lifecycle::{Limits, Policy, RuleAction};
+use lifecycle::{Limits, Policy};
 use netboot::Network;
 use netboot_protocol::Loader;
-use serde::Serialize;
-use toml::Spanned;
+use serde::{Deserialize, Serialize};
 
-use file::File;
-use words::text::listed;
+use file::{File, Images};
+
+const DATA_DIR: &str = "/var/lib/slipway";
 
 /// Where Debian's package `ipxe` installs its loaders.
 const HOST_LOADERS: &str = "/usr/lib/ipxe";
@@ -24,7 +24,7 @@ const HOST_LOADERS: &str = "/usr/lib/ipxe";
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}: {source}")]
+    #[error("cannot read the configuration {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -75,7 +75,8 @@ pub struct Config {
 }
 
 /// `[api]`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Api {
     /// Address and port of the TLS listener.
     pub listen: SocketAddr,
@@ -83,15 +84,26 @@ pub struct Api {
     pub names: Vec<String>,
 }
 
+impl Default for Api {
+    fn default() -> Api {
+        Api {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8443)),
+            names: Vec::new(),
+        }
+    }
+}
+
 /// Longer than the longest wait for an assignment (60 s, `LONGEST_WAIT` in `service`) plus the agent's
 /// longest pause after an error (15 s).
 const SILENCE_SECONDS: u64 = 90;
 
-/// Maximum of `menu_seconds`, because every boot with a menu waits this long for a key.
-const MOST_MENU_SECONDS: u32 = 60;
+/// A rack of a thousand nodes that is switched on at once is enrolled in five minutes, and the rate at which
+/// a stranger can enroll made-up machines stays bounded.
+const ENROLMENTS_PER_MINUTE: u32 = 200;
 
 /// `[boot]`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Boot {
     /// HTTP boot port.
     pub http_port: u16,
@@ -134,10 +146,33 @@ pub struct Boot {
     pub simulated: bool,
 }
 
+impl Default for Boot {
+    fn default() -> Boot {
+        Boot {
+            http_port: netboot::DEFAULT_HTTP_PORT,
+            tftp_port: 69,
+            dhcp_port: 67,
+            loaders: None,
+            shim: PathBuf::from("/usr/lib/shim/shimx64.efi.signed"),
+            grub: None,
+            grub_http: None,
+            signed_ipxe: None,
+            menu_seconds: 0,
+            enrolments_per_minute: ENROLMENTS_PER_MINUTE,
+            busybox: PathBuf::from("/bin/busybox"),
+            memory_test: PathBuf::from("/boot"),
+            ticket_seconds: 600,
+            silence_seconds: SILENCE_SECONDS,
+            simulated: false,
+        }
+    }
+}
+
 /// `[mini_os]`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct MiniOs {
-    /// Directory of `kernel` and `initramfs`.
+    /// Directory of `kernel` and `initramfs`; empty in a file: `mini-os` below the data directory.
     pub dir: PathBuf,
     /// Additional kernel arguments for every machine.
     pub kernel_args: Vec<String>,
@@ -173,131 +208,20 @@ impl Config {
 
     /// Like [`Config::load`], for a text already read; `path` is for errors and relative paths.
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-        let mut file: File = toml::from_str(text).map_err(|e| ConfigError::Parse {
+        let file: File = toml::from_str(text).map_err(|e| ConfigError::Parse {
             path: path.to_owned(),
             detail: e.to_string(),
         })?;
-        let wrong = |at: usize, detail: String| ConfigError::Value {
+        let networks = file.check().map_err(|mistake| ConfigError::Value {
             path: path.to_owned(),
-            line: text
-                .get(..at)
-                .map_or(1, |before| before.matches('\n').count() + 1),
-            detail,
-        };
-        let mut networks: Vec<Network> = Vec::new();
-        for entry in std::mem::take(&mut file.network) {
-            let at = entry.span().start;
-            let network = Network::new(entry.into_inner()).map_err(|e| wrong(at, e.to_string()))?;
-            if let Some((other, why)) = netboot::clash(&networks, &network) {
-                let of = |n: &Network| match n.v6() {
-                    Some(v6) => format!("{} ({}, {})", n.name(), n.subnet(), v6.prefix()),
-                    None => format!("{} ({})", n.name(), n.subnet()),
-                };
-                return Err(wrong(
-                    at,
-                    format!(
-                        "networks {} and {} {why}: change one of them",
-                        of(other),
-                        of(&network)
-                    ),
-                ));
-            }
-            networks.push(network);
-        }
-        let mut profiles = BTreeMap::new();
-        for (name, entry) in std::mem::take(&mut file.profile) {
-            let at = entry.span().start;
-            let request = entry.into_inner();
-            if request.image.is_empty() {
-                return Err(wrong(
-                    at,
-                    format!("profile {name}: `image` is missing: NAME or NAME@VERSION"),
-                ));
-            }
-            lifecycle::check_request(&request).map_err(|e| wrong(at, format!("profile {name}: {e}")))?;
-            profiles.insert(name, request);
-        }
-        let mut policy = Policy {
-            rules: Vec::new(),
-            unknown: file.policy.unknown,
-            deploy: file.policy.deploy,
-        };
-        for entry in std::mem::take(&mut file.rule) {
-            let at = entry.span().start;
-            let rule = entry.into_inner();
-            let name = &rule.name;
-            netboot_protocol::check_kernel_args(&rule.kernel_args)
-                .map_err(|e| wrong(at, format!("rule {name}: kernel_args: {e}")))?;
-            if rule.matches == lifecycle::RuleMatch::default() {
-                return Err(wrong(
-                    at,
-                    format!(
-                        "rule {name}: `match` is empty; give at least one of serial, manufacturer, product, mac, network"
-                    ),
-                ));
-            }
-            match (rule.action, &rule.profile) {
-                (RuleAction::Deploy, None) => {
-                    return Err(wrong(at, format!("rule {name}: action deploy needs a `profile`")));
-                }
-                (RuleAction::Deploy, Some(profile)) if !profiles.contains_key(profile) => {
-                    let known: Vec<_> = profiles.keys().map(String::as_str).collect();
-                    return Err(wrong(
-                        at,
-                        format!(
-                            "rule {name}: there is no [profile.{profile}]; profiles are: {}",
-                            listed(&known, "(none)")
-                        ),
-                    ));
-                }
-                (RuleAction::Hold | RuleAction::Commission, Some(_)) => {
-                    return Err(wrong(
-                        at,
-                        format!("rule {name}: `profile` goes only with action = \"deploy\""),
-                    ));
-                }
-                (RuleAction::Deploy, Some(_)) | (RuleAction::Hold | RuleAction::Commission, None) => {}
-            }
-            policy.rules.push(rule);
-        }
-        for entry in &file.api.names {
-            let name = entry.get_ref();
-            let good = (1..=253).contains(&name.len())
-                && name
-                    .bytes()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b':'));
-            if !good {
-                return Err(wrong(
-                    entry.span().start,
-                    format!("name {name:?} is neither a host name nor an address"),
-                ));
-            }
-        }
-        let ticket_seconds = file.boot.ticket_seconds.get_ref();
-        if !(30..=3600).contains(ticket_seconds) {
-            return Err(wrong(
-                file.boot.ticket_seconds.span().start,
-                format!("ticket_seconds = {ticket_seconds} has to be between 30 and 3600"),
-            ));
-        }
-        let menu_seconds = file.boot.menu_seconds.get_ref();
-        if *menu_seconds > MOST_MENU_SECONDS {
-            return Err(wrong(
-                file.boot.menu_seconds.span().start,
-                format!(
-                    "menu_seconds = {menu_seconds} has to be between 0 (no boot menu) and {MOST_MENU_SECONDS}"
-                ),
-            ));
-        }
-        let enrolments = file.boot.enrolments_per_minute.get_ref();
-        if *enrolments == 0 {
-            return Err(wrong(
-                file.boot.enrolments_per_minute.span().start,
-                "enrolments_per_minute = 0 enrolls no machine: it has to be at least 1".to_owned(),
-            ));
-        }
-        let base = path.parent().unwrap_or(Path::new(""));
-        Ok(Config::made(file, base, networks, policy, profiles))
+            line: mistake.line(text),
+            detail: mistake.detail,
+        })?;
+        Ok(Config::made(
+            file,
+            path.parent().unwrap_or(Path::new("")),
+            networks,
+        ))
     }
 
     /// The default configuration with this data directory.
@@ -306,52 +230,41 @@ impl Config {
             data_dir,
             ..File::default()
         };
-        let (base, policy) = (Path::new(""), Policy::default());
-        Config::made(file, base, Vec::new(), policy, BTreeMap::new())
+        Config::made(file, Path::new(""), Vec::new())
     }
 
     /// Builds the configuration from checked values. Relative paths are relative to `base`.
-    fn made(
-        file: File,
-        base: &Path,
-        networks: Vec<Network>,
-        policy: Policy,
-        profiles: BTreeMap<String, DeployRequest>,
-    ) -> Config {
-        let data_dir = base.join(file.data_dir);
-        let below = |dir: Option<PathBuf>, name| dir.map_or(data_dir.join(name), |dir| base.join(dir));
-        let at = |path: Option<PathBuf>| path.map(|path| base.join(path));
+    fn made(file: File, base: &Path, networks: Vec<Network>) -> Config {
+        let or = |dir: PathBuf, default: PathBuf| match dir.as_os_str().is_empty() {
+            true => default,
+            false => base.join(dir),
+        };
+        let data_dir = or(file.data_dir, DATA_DIR.into());
+        let (mut boot, mut mini_os) = (file.boot, file.mini_os);
+        let required = [&mut boot.shim, &mut boot.busybox, &mut boot.memory_test];
+        let optional = [
+            &mut boot.loaders,
+            &mut boot.grub,
+            &mut boot.grub_http,
+            &mut boot.signed_ipxe,
+        ];
+        for path in required.into_iter().chain(optional.into_iter().flatten()) {
+            *path = base.join(&*path);
+        }
+        mini_os.dir = or(mini_os.dir, data_dir.join("mini-os"));
         Config {
-            api: Api {
-                listen: file.api.listen,
-                names: file.api.names.into_iter().map(Spanned::into_inner).collect(),
-            },
-            boot: Boot {
-                http_port: file.boot.http_port,
-                tftp_port: file.boot.tftp_port,
-                dhcp_port: file.boot.dhcp_port,
-                loaders: at(file.boot.loaders),
-                shim: base.join(file.boot.shim),
-                grub: at(file.boot.grub),
-                grub_http: at(file.boot.grub_http),
-                signed_ipxe: at(file.boot.signed_ipxe),
-                ticket_seconds: file.boot.ticket_seconds.into_inner(),
-                menu_seconds: file.boot.menu_seconds.into_inner(),
-                enrolments_per_minute: file.boot.enrolments_per_minute.into_inner(),
-                busybox: base.join(file.boot.busybox),
-                memory_test: base.join(file.boot.memory_test),
-                silence_seconds: SILENCE_SECONDS,
-                simulated: false,
-            },
-            mini_os: MiniOs {
-                dir: below(file.mini_os.dir, "mini-os"),
-                kernel_args: file.mini_os.kernel_args,
-            },
-            images_dir: below(file.images.dir, "images"),
+            images_dir: or(file.images.dir, data_dir.join("images")),
             data_dir,
+            api: file.api,
+            boot,
+            mini_os,
             networks,
-            policy,
-            profiles,
+            policy: Policy {
+                rules: file.rule,
+                unknown: file.policy.unknown,
+                deploy: file.policy.deploy,
+            },
+            profiles: file.profile,
             limits: file.limits,
         }
     }
@@ -394,44 +307,27 @@ impl Config {
 
     /// The checked form as TOML, with defaults filled in and password hashes left out.
     pub fn checked_form(&self) -> String {
-        #[derive(Serialize)]
-        struct CheckedPolicy {
-            unknown: lifecycle::policy::Unknown,
-            deploy: lifecycle::policy::Deploys,
-        }
-        #[derive(Serialize)]
-        struct Checked<'a> {
-            data_dir: &'a Path,
-            api: &'a Api,
-            boot: &'a Boot,
-            mini_os: &'a MiniOs,
-            images: BTreeMap<&'a str, &'a Path>,
-            policy: CheckedPolicy,
-            limits: &'a Limits,
-            network: Vec<&'a netboot::NetworkSettings>,
-            rule: &'a [lifecycle::Rule],
-            profile: BTreeMap<&'a str, DeployRequest>,
-        }
-        let checked = Checked {
-            data_dir: &self.data_dir,
-            api: &self.api,
-            boot: &self.boot,
-            mini_os: &self.mini_os,
-            images: BTreeMap::from([("dir", self.images_dir.as_path())]),
-            policy: CheckedPolicy {
+        let redacted = |(name, request): (&String, &DeployRequest)| {
+            (name.clone(), words::redact::request(request.clone()))
+        };
+        let file = File {
+            data_dir: self.data_dir.clone(),
+            api: self.api.clone(),
+            boot: self.boot.clone(),
+            mini_os: self.mini_os.clone(),
+            images: Images {
+                dir: self.images_dir.clone(),
+            },
+            policy: file::Policy {
                 unknown: self.policy.unknown,
                 deploy: self.policy.deploy,
             },
-            limits: &self.limits,
-            network: self.networks.iter().map(Network::settings).collect(),
-            rule: &self.policy.rules,
-            profile: self
-                .profiles
-                .iter()
-                .map(|(name, request)| (name.as_str(), words::redact::request(request.clone())))
-                .collect(),
+            limits: self.limits.clone(),
+            network: self.networks.iter().map(|n| n.settings().clone()).collect(),
+            rule: self.policy.rules.clone(),
+            profile: self.profiles.iter().map(redacted).collect(),
         };
-        toml::to_string(&checked).unwrap_or_else(|e| format!("# cannot be printed: {e}\n"))
+        toml::to_string(&file).unwrap_or_else(|e| format!("# cannot be printed: {e}\n"))
     }
 }
 

@@ -99,7 +99,7 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
         ),
         (
             "[boot]\nticket_seconds = 5\n",
-            "slipway.toml:2: ticket_seconds = 5 has to be between",
+            "slipway.toml:2: ticket_seconds = 5 must be between",
         ),
         ("[api]\nnames = [\"a b\"]\n", "slipway.toml:2: name \"a b\""),
     ];

@@ -189,7 +189,7 @@ async fn a_rescue_opens_with_its_password_once_and_leaves_the_machine_as_it_was(
         .collect();
     let expected = [
         "chose the rescue system",
-        "password that admin had made",
+        "password that admin created",
         "it booted again",
         "chose the rescue",
     ];
@@ -234,7 +234,7 @@ async fn a_rescue_that_is_left_on_ends_by_the_clock_and_guessing_voids_its_passw
         let said: Vec<&str> = history.iter().map(|row| row.sentence.as_str()).collect();
         if said.last().is_some_and(|s| *s == "Rescue ended: it timed out.") {
             assert!(
-                said.iter().any(|s| s.contains("so many wrong passwords")),
+                said.iter().any(|s| s.contains("too many wrong passwords")),
                 "{said:?}"
             );
             break;

@@ -78,7 +78,7 @@ impl Site {
         assert_eq!(self.open().await, None, "only the first start makes a token");
     }
 
-    pub async fn stop(&mut self) -> Result<(), inventory::app::AppError> {
+    pub async fn stop(&mut self) -> Result<(), inventory::error::AppError> {
         self.running.take().unwrap().stop().await
     }
 

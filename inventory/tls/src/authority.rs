@@ -35,7 +35,7 @@ const MAX_CSR_BYTES: usize = 8 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// Reading or writing a file failed.
-    #[error("cannot {what} {path}: {source}")]
+    #[error("cannot {what} {path}")]
     File {
         /// What was tried.
         what: &'static str,
@@ -46,8 +46,8 @@ pub enum TlsError {
     },
     /// A file has unusable content.
     #[error(
-        "{path} is not usable ({detail}); restore it from a backup, or remove the whole directory to begin anew: \
-             every machine then needs a new mini-os boot"
+        "{path} is not usable ({detail}); restore it from a backup, or remove the whole directory to start over: \
+             every machine must then boot the mini-os again"
     )]
     Content {
         /// The file.
@@ -64,6 +64,9 @@ pub enum TlsError {
         detail: String,
     },
 }
+
+/// A certificate and its private key.
+pub type CertificateAndKey = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
 /// Why a signing request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -162,7 +165,7 @@ impl Authority {
         directory: &Path,
         names: &BTreeSet<String>,
         now: UnixMs,
-    ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), TlsError> {
+    ) -> Result<CertificateAndKey, TlsError> {
         private_directory(directory)?;
         let path = directory.join("server.pem");
         if let Some(pem) = read(&path)? {
@@ -176,13 +179,14 @@ impl Authority {
             }
         }
         let failed = |e: rcgen::Error| make("the server", &e);
-        let mut params = CertificateParams::new(names.iter().cloned().collect::<Vec<_>>()).map_err(failed)?;
-        params.distinguished_name = common_name("Slipway server");
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        params.serial_number = Some(SerialNumber::from_slice(&fresh_serial()));
-        set_validity(&mut params, now, SERVER_DAYS)?;
+        let names = CertificateParams::new(names.iter().cloned().collect::<Vec<_>>()).map_err(failed)?;
+        let mut params = leaf(
+            "Slipway server",
+            ExtendedKeyUsagePurpose::ServerAuth,
+            now,
+            SERVER_DAYS,
+        )?;
+        params.subject_alt_names = names.subject_alt_names;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
         write_private(
@@ -214,22 +218,18 @@ impl Authority {
         machine: &MachineId,
         now: UnixMs,
     ) -> Result<Issued, TlsError> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = common_name(machine.as_str());
+        let (usage, name) = (ExtendedKeyUsagePurpose::ClientAuth, machine.as_str());
+        let mut params = leaf(name, usage, now, MACHINE_DAYS)?;
         params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.use_authority_key_identifier_extension = true;
         let serial = fresh_serial();
         params.serial_number = Some(SerialNumber::from_slice(&serial));
-        let expires = set_validity(&mut params, now, MACHINE_DAYS)?;
         let certificate = params
             .signed_by(&csr.public_key, &self.issuer)
-            .map_err(|e| make(machine.as_str(), &e))?;
+            .map_err(|e| make(name, &e))?;
         Ok(Issued {
             pem: certificate.pem(),
             serial: hex::encode(serial),
-            expires,
+            expires: UnixMs(params.not_after.unix_timestamp() * 1000),
         })
     }
 }
@@ -284,12 +284,34 @@ fn is_accepted_key(key: &rcgen::PublicKey) -> bool {
 }
 
 fn authority_params(now: UnixMs) -> Result<CertificateParams, TlsError> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = common_name("Slipway authority");
+    let mut params = params("Slipway authority", now, AUTHORITY_DAYS)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+/// For the certificate of a server or a client.
+fn leaf(
+    name: &str,
+    usage: ExtendedKeyUsagePurpose,
+    now: UnixMs,
+    days: i64,
+) -> Result<CertificateParams, TlsError> {
+    let mut params = params(name, now, days)?;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![usage];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+/// What every certificate has: name, serial number and validity.
+fn params(name: &str, now: UnixMs, days: i64) -> Result<CertificateParams, TlsError> {
+    let now = OffsetDateTime::from_unix_timestamp(now.0 / 1000).map_err(|e| make("the present time", &e))?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name = common_name(name);
     params.serial_number = Some(SerialNumber::from_slice(&fresh_serial()));
-    set_validity(&mut params, now, AUTHORITY_DAYS)?;
+    params.not_before = now - BACKDATE;
+    params.not_after = now + Duration::days(days);
     Ok(params)
 }
 
@@ -297,14 +319,6 @@ fn common_name(name: &str) -> DistinguishedName {
     let mut distinguished = DistinguishedName::new();
     distinguished.push(DnType::CommonName, name);
     distinguished
-}
-
-fn set_validity(params: &mut CertificateParams, now: UnixMs, days: i64) -> Result<UnixMs, TlsError> {
-    let now = OffsetDateTime::from_unix_timestamp(now.0 / 1000).map_err(|e| make("the present time", &e))?;
-    let end = now + Duration::days(days);
-    params.not_before = now - BACKDATE;
-    params.not_after = end;
-    Ok(UnixMs(end.unix_timestamp() * 1000))
 }
 
 /// 128 random bits, except the first two: 0, since a serial number is positive, and 1, so that no leading
@@ -338,22 +352,14 @@ fn private_directory(path: &Path) -> Result<(), TlsError> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|source| TlsError::File {
-            what: "make the directory",
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(file("make the directory", path))
 }
 
 fn read(path: &Path) -> Result<Option<String>, TlsError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(TlsError::File {
-            what: "read",
-            path: path.to_owned(),
-            source,
-        }),
+        Err(e) => Err(file("read", path)(e)),
     }
 }
 
@@ -378,11 +384,12 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), TlsError> {
             None => Ok(()),
         }
     };
-    write().map_err(|source| TlsError::File {
-        what: "write",
-        path: path.to_owned(),
-        source,
-    })
+    write().map_err(file("write", path))
+}
+
+fn file(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> TlsError {
+    let path = path.to_owned();
+    move |source| TlsError::File { what, path, source }
 }
 
 fn content(path: &Path, detail: &dyn std::fmt::Display) -> TlsError {

@@ -22,23 +22,47 @@ pub(super) fn keep_alive(stream: &TcpStream) {
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4));
 }
 
+/// A time limit that starts with the first wait.
+struct Patience {
+    limit: Duration,
+    over: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Patience {
+        Patience { limit, over: None }
+    }
+
+    /// Ready once the limit has passed.
+    fn end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let over = self.over.get_or_insert_with(|| Box::pin(sleep(self.limit)));
+        over.as_mut().poll(context)
+    }
+
+    /// `polled`, or an error once it has been pending for the limit.
+    fn timed<T>(&mut self, polled: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.over = None;
+            return polled;
+        }
+        ready!(self.end(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
 pin_project! {
-    /// A request body that must arrive completely within `limit`, counted from the first wait for it.
+    /// A request body that must arrive completely within a limit, counted from the first wait for it.
     pub(super) struct TimedBody {
         #[pin]
         body: Incoming,
-        limit: Duration,
-        over: Option<Pin<Box<Sleep>>>,
+        patience: Patience,
     }
 }
 
 impl TimedBody {
     pub(super) fn new(body: Incoming, limit: Duration) -> TimedBody {
-        TimedBody {
-            body,
-            limit,
-            over: None,
-        }
+        let patience = Patience::new(limit);
+        TimedBody { body, patience }
     }
 }
 
@@ -54,10 +78,11 @@ impl Body for TimedBody {
         if let Poll::Ready(frame) = this.body.poll_frame(context) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let limit = *this.limit;
-        let over = this.over.get_or_insert_with(|| Box::pin(sleep(limit)));
-        ready!(over.as_mut().poll(context));
-        let error = io::Error::new(io::ErrorKind::TimedOut, "the body did not come whole in time");
+        ready!(this.patience.end(context));
+        let error = io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the body did not arrive completely in time",
+        );
         Poll::Ready(Some(Err(error.into())))
     }
 
@@ -71,39 +96,19 @@ impl Body for TimedBody {
 }
 
 pin_project! {
-    /// A stream whose writes fail if the peer takes no byte for `limit`. Reads are not limited.
+    /// A stream whose writes fail if the peer takes no byte within a limit. Reads are not limited.
     pub(super) struct TimedWrites<S> {
         #[pin]
         stream: S,
-        limit: Duration,
-        over: Option<Pin<Box<Sleep>>>,
+        patience: Patience,
     }
 }
 
 impl<S> TimedWrites<S> {
     pub(super) fn new(stream: S, limit: Duration) -> TimedWrites<S> {
-        TimedWrites {
-            stream,
-            limit,
-            over: None,
-        }
+        let patience = Patience::new(limit);
+        TimedWrites { stream, patience }
     }
-}
-
-/// `polled`, or an error once it has been pending for `limit`.
-fn timed<T>(
-    polled: Poll<io::Result<T>>,
-    over: &mut Option<Pin<Box<Sleep>>>,
-    limit: Duration,
-    context: &mut Context<'_>,
-) -> Poll<io::Result<T>> {
-    if polled.is_ready() {
-        *over = None;
-        return polled;
-    }
-    let sleep = over.get_or_insert_with(|| Box::pin(sleep(limit)));
-    ready!(sleep.as_mut().poll(context));
-    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
 }
 
 impl<S: AsyncRead> AsyncRead for TimedWrites<S> {
@@ -119,27 +124,18 @@ impl<S: AsyncRead> AsyncRead for TimedWrites<S> {
 impl<S: AsyncWrite> AsyncWrite for TimedWrites<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.project();
-        timed(
-            this.stream.poll_write(context, bytes),
-            this.over,
-            *this.limit,
-            context,
-        )
+        this.patience
+            .timed(this.stream.poll_write(context, bytes), context)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.project();
-        timed(this.stream.poll_flush(context), this.over, *this.limit, context)
+        this.patience.timed(this.stream.poll_flush(context), context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.project();
-        timed(
-            this.stream.poll_shutdown(context),
-            this.over,
-            *this.limit,
-            context,
-        )
+        this.patience.timed(this.stream.poll_shutdown(context), context)
     }
 }
 

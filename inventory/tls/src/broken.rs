@@ -70,10 +70,10 @@ impl fmt::Display for BrokenTls {
                  replaced: deploy it again. A browser or client without ca.pem does the same"
             }
             BrokenTls::ItsCertificateDates => {
-                "is refused: its machine certificate is not valid now. It has run out, or this server's clock is wrong; deploy it again"
+                "is refused: its machine certificate is not valid now. It has expired, or this server's clock is wrong; deploy it again"
             }
             BrokenTls::ItsCertificateAuthority => {
-                "is refused: its machine certificate is of another authority. It was installed by another Slipway server, or \
+                "is refused: another authority signed its machine certificate. It was installed by another Slipway server, or \
                  DATA_DIR/ca was replaced: deploy it again"
             }
         })
@@ -107,11 +107,10 @@ impl BrokenHandshakes {
             logged_at,
         } = &mut *kept;
         if by_address.len() >= ADDRESSES && !by_address.contains_key(&address) {
-            let oldest = by_address
-                .iter()
-                .min_by_key(|(_, one)| one.at)
-                .map(|(address, _)| *address);
-            oldest.and_then(|oldest| by_address.remove(&oldest));
+            let oldest = by_address.iter().min_by_key(|(_, one)| one.at);
+            if let Some(oldest) = oldest.map(|(address, _)| *address) {
+                by_address.remove(&oldest);
+            }
         }
         let one = by_address.entry(address).or_insert(One {
             at: now,
@@ -178,10 +177,8 @@ mod tests {
         let authority = Authority::open(&dir.path().join("ca"), now).unwrap();
         let other = Authority::open(&dir.path().join("other"), now).unwrap();
         let names = std::collections::BTreeSet::from(["localhost".to_owned()]);
-        let (certificate, key) = authority
-            .server_certificate(&dir.path().join("tls"), &names, now)
-            .unwrap();
-        let certificate = std::sync::Arc::new(ServerCertificate::new(certificate, key).unwrap());
+        let pair = authority.server_certificate(&dir.path().join("tls"), &names, now);
+        let certificate = std::sync::Arc::new(ServerCertificate::new(pair.unwrap()).unwrap());
         let config = server_config(authority.certificate(), certificate).unwrap();
         let seconds = now.0 as u64 / 1000;
         for (at, trusted, expected) in [

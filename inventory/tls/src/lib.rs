@@ -5,7 +5,7 @@ mod bounds;
 mod broken;
 mod listener;
 
-pub use authority::{Authority, CsrError, Issued, SigningRequest, TlsError};
+pub use authority::{Authority, CertificateAndKey, CsrError, Issued, SigningRequest, TlsError};
 pub use broken::{BrokenHandshakes, BrokenTls};
 pub use listener::{
     Limits, OnBroken, Peer, PeerCertificate, Seat, ServerCertificate, StandingOf, serve, server_config,

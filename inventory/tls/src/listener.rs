@@ -11,16 +11,16 @@ use inventory_api::MachineId;
 use netboot::slots::{Full, Slot, Slots, Standing};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
 use super::authority::make;
 use super::bounds::{self, TimedBody, TimedWrites};
-use super::{BrokenTls, TlsError};
+use super::{BrokenTls, CertificateAndKey, TlsError};
 
 /// Named in an error as the user of the certificate.
 const LISTENER: &str = "the TLS listener";
@@ -94,31 +94,22 @@ impl Seat {
 pub struct ServerCertificate(RwLock<Arc<CertifiedKey>>);
 
 impl ServerCertificate {
-    /// Takes a certificate and its key.
-    ///
     /// # Errors
     /// TLS cannot use the key, or it belongs to another certificate.
-    pub fn new(
-        certificate: CertificateDer<'static>,
-        key: PrivateKeyDer<'static>,
-    ) -> Result<ServerCertificate, TlsError> {
-        Ok(ServerCertificate(RwLock::new(certified(certificate, key)?)))
+    pub fn new(pair: CertificateAndKey) -> Result<ServerCertificate, TlsError> {
+        Ok(ServerCertificate(RwLock::new(certified(pair)?)))
     }
 
     /// Uses another certificate from the next handshake on. True: it differs from the old one.
     ///
     /// # Errors
     /// Like [`ServerCertificate::new`].
-    pub fn replace(
-        &self,
-        certificate: CertificateDer<'static>,
-        key: PrivateKeyDer<'static>,
-    ) -> Result<bool, TlsError> {
-        let new = certified(certificate, key)?;
+    pub fn replace(&self, pair: CertificateAndKey) -> Result<bool, TlsError> {
+        let new = certified(pair)?;
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let other = current.cert != new.cert;
+        let differs = current.cert != new.cert;
         *current = new;
-        Ok(other)
+        Ok(differs)
     }
 }
 
@@ -128,10 +119,7 @@ impl ResolvesServerCert for ServerCertificate {
     }
 }
 
-fn certified(
-    certificate: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Arc<CertifiedKey>, TlsError> {
+fn certified((certificate, key): CertificateAndKey) -> Result<Arc<CertifiedKey>, TlsError> {
     let provider = rustls::crypto::ring::default_provider();
     CertifiedKey::from_der(vec![certificate], key, &provider)
         .map(Arc::new)
@@ -167,6 +155,9 @@ pub type OnBroken = Arc<dyn Fn(SocketAddr, Option<BrokenTls>) + Send + Sync>;
 pub type StandingOf = Arc<dyn Fn(IpAddr) -> Standing + Send + Sync>;
 
 /// Serves `router` until `stop`, then lets open requests finish within `limits.drain`.
+///
+/// # Panics
+/// If a route panics: a bug must end the process.
 pub async fn serve(
     listener: TcpListener,
     config: Arc<rustls::ServerConfig>,
@@ -177,7 +168,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(config);
-    let places = Slots::new(netboot::slots::Limits {
+    let slots = Slots::new(netboot::slots::Limits {
         slots: limits.connections,
         per_address: limits.connections_per_address,
     });
@@ -185,9 +176,12 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
+            Some(ended) = connections.join_next() => {
+                reap(ended);
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
-        while connections.try_join_next().is_some() {}
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -198,8 +192,8 @@ pub async fn serve(
             }
         };
         let ip = address.ip().to_canonical();
-        let place = match places.take(ip, standing_of(ip)) {
-            Ok(place) => place,
+        let slot = match slots.take(ip, standing_of(ip)) {
+            Ok(slot) => slot,
             Err(full) => {
                 refused(address, full, limits);
                 continue;
@@ -209,24 +203,35 @@ pub async fn serve(
             stream,
             address,
             on_broken: on_broken.clone(),
-            place: Arc::new(place),
+            slot: Arc::new(slot),
         };
         connections.spawn(connection.run(acceptor.clone(), router.clone(), limits, stop.clone()));
     }
     drop(listener);
     let drained = tokio::time::timeout(limits.drain, async {
-        while connections.join_next().await.is_some() {}
+        while let Some(ended) = connections.join_next().await {
+            reap(ended);
+        }
     });
     if drained.await.is_err() {
         connections.shutdown().await;
     }
 }
 
+/// Passes on the panic of a connection's task.
+fn reap(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 /// Logs a refused connection, at most once a minute per reason: a peer that takes all slots tries often.
 fn refused(peer: SocketAddr, full: Full, limits: Limits) {
     let (reason, sentence) = match full {
-        Full::Address => ("address", "this address has its share of connections"),
-        Full::Slots => ("places", "all connections belong to peers with a better claim"),
+        Full::Address => ("address", "this address has reached its limit of connections"),
+        Full::Slots => ("slots", "all connections are in use by peers with a better claim"),
     };
     if let Some(left_out) = netboot::log::each_minute("TLS port", reason) {
         tracing::warn!(%peer, connections = limits.connections, per_address = limits.connections_per_address,
@@ -238,12 +243,12 @@ struct Connection {
     stream: TcpStream,
     address: SocketAddr,
     on_broken: OnBroken,
-    place: Arc<Slot>,
+    slot: Arc<Slot>,
 }
 
 impl Connection {
     async fn run(self, acceptor: TlsAcceptor, router: Router, limits: Limits, stop: CancellationToken) {
-        let (address, place) = (self.address, self.place);
+        let (address, slot) = (self.address, self.slot);
         let _ = self.stream.set_nodelay(true);
         bounds::keep_alive(&self.stream);
         let stream = TimedWrites::new(self.stream, limits.write);
@@ -256,17 +261,13 @@ impl Connection {
             }
             Err(_) => {
                 (self.on_broken)(address, None);
-                return tracing::debug!(peer = %address, "TLS handshake took too long");
+                return tracing::debug!(peer = %address, "TLS handshake timed out");
             }
         };
-        let certificate = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(|chain| chain.first())
-            .and_then(|leaf| peer_certificate(leaf));
+        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let certificate = leaf.and_then(peer_certificate);
         let peer = Peer { address, certificate };
-        let seat = Seat(place.clone());
+        let seat = Seat(slot.clone());
         let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
             seat.0.touch();
             request.extensions_mut().insert(peer.clone());
@@ -283,7 +284,7 @@ impl Connection {
         let mut connection = std::pin::pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
-            () = place.revoked() => {
+            () = slot.revoked() => {
                 return tracing::debug!(peer = %address, "connection closed for a peer with a better claim");
             }
             () = stop.cancelled() => {
@@ -307,16 +308,9 @@ fn into_ok<T>(result: Result<T, Infallible>) -> T {
 /// Machine id and serial number of a certificate that the verifier has accepted.
 fn peer_certificate(certificate: &CertificateDer<'_>) -> Option<PeerCertificate> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let machine = parsed
-        .subject()
-        .iter_common_name()
-        .next()?
-        .as_str()
-        .ok()?
-        .parse()
-        .ok()?;
+    let name = parsed.subject().iter_common_name().next()?;
     Some(PeerCertificate {
-        machine,
+        machine: name.as_str().ok()?.parse().ok()?,
         serial: hex::encode(parsed.raw_serial()),
     })
 }
@@ -336,6 +330,7 @@ mod tests {
         address: SocketAddr,
         client: Arc<rustls::ClientConfig>,
         stop: CancellationToken,
+        serving: tokio::task::JoinHandle<()>,
         _dir: tempfile::TempDir,
     }
 
@@ -345,10 +340,8 @@ mod tests {
             let now = crate::now();
             let authority = Authority::open(&dir.path().join("ca"), now).unwrap();
             let names = std::collections::BTreeSet::from(["localhost".to_owned()]);
-            let (certificate, key) = authority
-                .server_certificate(&dir.path().join("tls"), &names, now)
-                .unwrap();
-            let certificate = Arc::new(ServerCertificate::new(certificate, key).unwrap());
+            let pair = authority.server_certificate(&dir.path().join("tls"), &names, now);
+            let certificate = Arc::new(ServerCertificate::new(pair.unwrap()).unwrap());
             let config = server_config(authority.certificate(), certificate).unwrap();
             let mut roots = rustls::RootCertStore::empty();
             roots.add(authority.certificate().clone()).unwrap();
@@ -361,6 +354,10 @@ mod tests {
             let router = Router::new()
                 .route("/", get(async || "here"))
                 .route("/large", get(async || vec![b'x'; 64 << 20]))
+                .route(
+                    "/bug",
+                    get(async || -> &'static str { panic!("a bug in a route") }),
+                )
                 .route("/body", post(async |body: Bytes| format!("{} bytes", body.len())));
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
@@ -374,7 +371,7 @@ mod tests {
             let stop = CancellationToken::new();
             let standing: StandingOf = Arc::new(|_| Standing::Stranger);
             let broken: OnBroken = Arc::new(|_, _| {});
-            tokio::spawn(serve(
+            let serving = tokio::spawn(serve(
                 listener,
                 config,
                 router,
@@ -387,6 +384,7 @@ mod tests {
                 address,
                 client: Arc::new(client),
                 stop,
+                serving,
                 _dir: dir,
             }
         }
@@ -433,6 +431,16 @@ mod tests {
         assert!(!slow.contains("200 OK"), "{slow}");
         small.stop.cancel();
         drop(idle);
+    }
+
+    #[tokio::test]
+    async fn a_route_that_panics_ends_the_listener_with_that_panic() {
+        let small = Small::start().await;
+        let request = "GET /bug HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        assert_eq!(small.ask(request).await, "");
+        let ended = tokio::time::timeout(Duration::from_secs(20), small.serving).await;
+        let panic = ended.expect("the listener ends").unwrap_err().into_panic();
+        assert_eq!(panic.downcast_ref(), Some(&"a bug in a route"));
     }
 
     #[tokio::test]

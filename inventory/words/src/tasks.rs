@@ -33,25 +33,21 @@ pub fn tasks(all: &[TaskStatus], limit: usize, now: UnixMs) -> Vec<TaskRow> {
 }
 
 fn row(t: &TaskStatus, now: UnixMs) -> TaskRow {
-    let (color, text, percent, burn_in) = match &t.outcome {
-        _ if t.expired => (
-            "secondary",
-            "Given up: nothing was heard of it in time.".to_owned(),
-            None,
-            None,
-        ),
-        None => ("blue", "Waiting for the agent.".to_owned(), None, None),
-        Some(TaskOutcome::Running { percent, doing }) => ("blue", doing.clone(), Some(*percent), None),
-        Some(TaskOutcome::Done { detail, burn_in }) => ("green", detail.clone(), None, burn_in.as_deref()),
-        Some(TaskOutcome::Failed { detail, burn_in, .. }) => {
-            ("red", detail.clone(), None, burn_in.as_deref())
+    let (color, text) = match &t.outcome {
+        _ if t.expired => ("secondary", "Given up: no answer in time."),
+        None => ("blue", "Waiting for the agent."),
+        Some(TaskOutcome::Running { doing, .. }) => ("blue", doing.as_str()),
+        Some(TaskOutcome::Done { detail, .. }) => ("green", detail.as_str()),
+        Some(TaskOutcome::Failed { detail, .. }) => ("red", detail.as_str()),
+        Some(TaskOutcome::Unknown) => ("secondary", "A newer agent reported something else."),
+    };
+    let (percent, burn_in) = match &t.outcome {
+        _ if t.expired => (None, None),
+        Some(TaskOutcome::Running { percent, .. }) => (Some(*percent), None),
+        Some(TaskOutcome::Done { burn_in, .. } | TaskOutcome::Failed { burn_in, .. }) => {
+            (None, burn_in.as_deref())
         }
-        Some(TaskOutcome::Unknown) => (
-            "secondary",
-            "A newer agent said something else.".to_owned(),
-            None,
-            None,
-        ),
+        _ => (None, None),
     };
     TaskRow {
         title: match &t.task {
@@ -63,7 +59,7 @@ fn row(t: &TaskStatus, now: UnixMs) -> TaskRow {
         actor: t.actor.clone(),
         at: Moment::new(t.asked_at, now),
         color,
-        text,
+        text: text.to_owned(),
         percent,
         parts: burn_in.map(parts).unwrap_or_default(),
     }

@@ -3,11 +3,15 @@
 //! A stage is done if its own fact or that of a later stage is known: old packets are dropped and progress
 //! may be lost, but the order of the stages is fixed.
 
+use std::cmp::Ordering;
+
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
 use inventory_api::check::Verdict;
 use inventory_api::machine::{HistoryEntry, MachineDetail, MachineState, Phase};
+use inventory_api::plan::Step;
 
+use crate::diagnosis::is_fetched;
 use crate::text::plan::step_title;
 use crate::text::{disk_size, duration};
 
@@ -78,7 +82,6 @@ pub struct SubStep {
     pub note: String,
 }
 
-/// All stages, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Dhcp,
@@ -94,42 +97,29 @@ enum Kind {
     Wipe,
 }
 
-const COUNT: usize = Kind::Wipe as usize + 1;
-
-impl Kind {
-    fn title(self) -> &'static str {
-        match self {
-            Kind::Dhcp => "DHCP",
-            Kind::BootFile => "Boot file",
-            Kind::MiniOs => "Mini-os",
-            Kind::Report => "Report",
-            Kind::Verdict => "Verdict",
-            Kind::Install => "Install",
-            Kind::Reboot => "Reboot",
-            Kind::LocalBoot => "Boot from disk",
-            Kind::CheckedIn => "Agent checked in",
-            Kind::Verified => "Verified",
-            Kind::Wipe => "Wipe",
-        }
-    }
-}
-
-/// From power-on to deployed.
-const DEPLOY: [Kind; 10] = [
-    Kind::Dhcp,
-    Kind::BootFile,
-    Kind::MiniOs,
-    Kind::Report,
-    Kind::Verdict,
-    Kind::Install,
-    Kind::Reboot,
-    Kind::LocalBoot,
-    Kind::CheckedIn,
-    Kind::Verified,
+/// All stages, in order.
+const ALL: [(Kind, &str); 11] = [
+    (Kind::Dhcp, "DHCP"),
+    (Kind::BootFile, "Boot file"),
+    (Kind::MiniOs, "Mini-os"),
+    (Kind::Report, "Report"),
+    (Kind::Verdict, "Verdict"),
+    (Kind::Install, "Install"),
+    (Kind::Reboot, "Reboot"),
+    (Kind::LocalBoot, "Boot from disk"),
+    (Kind::CheckedIn, "Agent checked in"),
+    (Kind::Verified, "Verified"),
+    (Kind::Wipe, "Wipe"),
 ];
 
-/// From the verb to the wiped disk.
-const RELEASE: [Kind; 4] = [Kind::Dhcp, Kind::BootFile, Kind::MiniOs, Kind::Wipe];
+/// From the verb to the wiped disk, or from power-on to deployed.
+fn stages_of(release: bool) -> Vec<(Kind, &'static str)> {
+    let belongs = |kind: Kind| match release {
+        true => kind <= Kind::MiniOs || kind == Kind::Wipe,
+        false => kind != Kind::Wipe,
+    };
+    ALL.into_iter().filter(|(kind, _)| belongs(*kind)).collect()
+}
 
 /// A first boot begins before the machine is enrolled: packets up to this much older than the first history
 /// entry belong to it.
@@ -139,74 +129,67 @@ const BEFORE_ENROLMENT_MS: i64 = 10 * 60 * 1000;
 /// requested commissioning or release, or with a deployment that does not follow a commissioning.
 fn run_of(history: &[HistoryEntry]) -> &[HistoryEntry] {
     let begins = |i: usize| {
-        let (now, _) = history[i].reached();
-        let (before, _) = history[i - 1].reached();
-        now != before
-            && match now {
-                MachineState::Commissioning => before != MachineState::New,
-                MachineState::Releasing => true,
-                MachineState::Deploying => matches!(
-                    before,
-                    MachineState::Deployed
-                        | MachineState::Failed
-                        | MachineState::Quarantined
-                        | MachineState::Retired
-                ),
-                _ => false,
-            }
+        use MachineState::{
+            Commissioning, Deployed, Deploying, Failed, New, Quarantined, Releasing, Retired,
+        };
+        let ((now, _), (before, _)) = (history[i].reached(), history[i - 1].reached());
+        match now {
+            _ if now == before => false,
+            Commissioning => before != New,
+            Releasing => true,
+            Deploying => matches!(before, Deployed | Failed | Quarantined | Retired),
+            _ => false,
+        }
     };
     let start = (1..history.len()).rev().find(|&i| begins(i)).unwrap_or(0);
     &history[start..]
 }
 
 /// What is known about a run, by stage.
+#[derive(Default)]
 struct Facts {
-    done: [Option<UnixMs>; COUNT],
-    detail: [String; COUNT],
+    done: [Option<UnixMs>; ALL.len()],
+    detail: [String; ALL.len()],
 }
 
 impl Facts {
     fn read(d: &MachineDetail, run: &[HistoryEntry], boots: &[BootEvent]) -> Facts {
-        let mut facts = Facts {
-            done: [None; COUNT],
-            detail: Default::default(),
-        };
+        let mut facts = Facts::default();
         let first = run.first();
-        let slack = if first.is_none_or(|e| e.seq <= 1) {
-            BEFORE_ENROLMENT_MS
-        } else {
-            0
+        let slack = match first {
+            Some(entry) if entry.seq > 1 => 0,
+            _ => BEFORE_ENROLMENT_MS,
         };
         let start = first.map_or(i64::MIN, |e| e.at.0.saturating_sub(slack));
 
         // The names are those of `lifecycle::Event`.
         for e in run {
             let (state, phase) = e.reached();
-            match e.event.as_str() {
-                "script-given" if phase == Some(Phase::AwaitLocalBoot) => {
-                    facts.note(Kind::Reboot, e.at, "");
-                    facts.note(Kind::LocalBoot, e.at, "");
-                }
-                "script-given" => facts.note(Kind::BootFile, e.at, ""),
-                "claimed" => facts.note(Kind::MiniOs, e.at, ""),
-                "reported" => facts.note(Kind::Report, e.at, ""),
-                "install-done" => facts.note(Kind::Install, e.at, ""),
-                "resident-reported" => facts.note(Kind::CheckedIn, e.at, ""),
-                "verified" if state == MachineState::Deployed => facts.note(Kind::Verified, e.at, ""),
-                "wipe-done" => facts.note(Kind::Wipe, e.at, ""),
-                _ => {}
+            let kinds: &[Kind] = match e.event.as_str() {
+                "script-given" if phase == Some(Phase::AwaitLocalBoot) => &[Kind::Reboot, Kind::LocalBoot],
+                "script-given" => &[Kind::BootFile],
+                "claimed" => &[Kind::MiniOs],
+                "reported" => &[Kind::Report],
+                "install-done" => &[Kind::Install],
+                "resident-reported" => &[Kind::CheckedIn],
+                "verified" if state == MachineState::Deployed => &[Kind::Verified],
+                "wipe-done" => &[Kind::Wipe],
+                _ => &[],
+            };
+            for kind in kinds {
+                facts.note(*kind, e.at, "");
             }
         }
         let installed = facts.at(Kind::Install);
         for b in boots.iter().filter(|b| b.at.0 >= start) {
-            facts.heard(b, installed);
+            facts.heard(b, installed.is_some_and(|at| b.at >= at));
         }
         if let Some(at) = facts.at(Kind::Report) {
             let text = match d.check.as_ref().map(|c| c.verdict) {
                 Some(Verdict::Pass) => "hardware as expected",
                 Some(Verdict::Warn) => "hardware as expected, with a remark",
                 Some(Verdict::Fail) => "hardware not as expected",
-                None => "nothing was expected",
+                None => "no expectation to check against",
             };
             facts.note(Kind::Verdict, at, text);
             if let Some(ms) = d.report.as_ref().map(|r| r.collect_ms).filter(|ms| *ms > 0) {
@@ -228,54 +211,35 @@ impl Facts {
         }
     }
 
-    fn heard(&mut self, b: &BootEvent, installed: Option<UnixMs>) {
-        let after_install = installed.is_some_and(|at| b.at >= at);
-        match &b.what {
-            BootEventKind::Dhcp { client, answer, .. } if answer.gives() => {
-                if after_install {
-                    self.note(Kind::Reboot, b.at, "the machine asked the network again");
-                } else {
-                    self.note(Kind::Dhcp, b.at, &format!("answered to {client}"));
-                }
+    fn heard(&mut self, b: &BootEvent, after_install: bool) {
+        let fetched = !after_install && is_fetched(b);
+        let (kind, detail) = match &b.what {
+            BootEventKind::Dhcp { answer, .. } if !answer.gives() => return,
+            BootEventKind::Dhcp { .. } if after_install => {
+                (Kind::Reboot, "the machine asked the network again".to_owned())
             }
-            BootEventKind::Tftp {
-                file,
-                bytes,
-                complete: true,
-                ..
-            } if !after_install => {
-                self.note(
-                    Kind::BootFile,
-                    b.at,
-                    &format!("{file}, {} over TFTP", disk_size(*bytes)),
-                );
+            BootEventKind::Dhcp { client, .. } => (Kind::Dhcp, format!("answered to {client}")),
+            BootEventKind::Script { target } => match (target, after_install) {
+                (BootTarget::MiniOs { .. }, false) => (Kind::BootFile, "boot script".to_owned()),
+                (BootTarget::LocalDisk, true) => (Kind::LocalBoot, "told to boot its disk".to_owned()),
+                _ => return,
+            },
+            BootEventKind::Tftp { file, bytes, .. } if fetched => {
+                (Kind::BootFile, format!("{file}, {} over TFTP", disk_size(*bytes)))
             }
-            BootEventKind::Http {
-                path,
-                bytes,
-                status: 200..=299,
-                head: false,
-                partial: false,
-            } if !after_install => {
-                if path.ends_with(".efi") || path.ends_with(".ipxe") {
-                    self.note(Kind::BootFile, b.at, &format!("{path} over HTTP"));
-                } else if path.contains("initramfs") {
-                    let detail = &mut self.detail[Kind::MiniOs as usize];
-                    *detail = format!("initramfs, {} over HTTP", disk_size(*bytes));
-                }
+            BootEventKind::Http { path, .. }
+                if fetched && (path.ends_with(".efi") || path.ends_with(".ipxe")) =>
+            {
+                (Kind::BootFile, format!("{path} over HTTP"))
             }
-            BootEventKind::Script {
-                target: BootTarget::MiniOs { .. },
-            } if !after_install => {
-                self.note(Kind::BootFile, b.at, "boot script");
+            BootEventKind::Http { path, bytes, .. } if fetched && path.contains("initramfs") => {
+                let detail = format!("initramfs, {} over HTTP", disk_size(*bytes));
+                self.detail[Kind::MiniOs as usize] = detail;
+                return;
             }
-            BootEventKind::Script {
-                target: BootTarget::LocalDisk,
-            } if after_install => {
-                self.note(Kind::LocalBoot, b.at, "told to boot its disk");
-            }
-            _ => {}
-        }
+            _ => return,
+        };
+        self.note(kind, b.at, &detail);
     }
 }
 
@@ -296,13 +260,16 @@ fn stage_of(phase: &Phase, told: bool) -> Option<Kind> {
 }
 
 /// Index of the stage that is running, has failed or comes next; `stages.len()` if all are done.
-fn current(d: &MachineDetail, run: &[HistoryEntry], facts: &Facts, stages: &[Kind]) -> usize {
+fn current(d: &MachineDetail, run: &[HistoryEntry], facts: &Facts, stages: &[(Kind, &str)]) -> usize {
     let status = &d.machine.status;
-    let place = |kind: Kind| stages.iter().position(|k| *k == kind).unwrap_or(stages.len());
-    let reached = stages
-        .iter()
-        .rposition(|k| facts.at(*k).is_some())
-        .map_or(0, |i| i + 1);
+    let place = |kind: Kind| {
+        stages
+            .iter()
+            .position(|(k, _)| *k == kind)
+            .unwrap_or(stages.len())
+    };
+    let last = stages.iter().rposition(|(kind, _)| facts.at(*kind).is_some());
+    let reached = last.map_or(0, |i| i + 1);
     let told = facts.at(Kind::LocalBoot).is_some();
     match status.state {
         MachineState::Deployed => stages.len(),
@@ -316,10 +283,21 @@ fn current(d: &MachineDetail, run: &[HistoryEntry], facts: &Facts, stages: &[Kin
         }
         _ => match status.phase.as_ref().and_then(|p| stage_of(p, told)) {
             // The machine waits in the mini-os or is to boot again: the verdict stays valid.
-            Some(Kind::Dhcp) if stages == DEPLOY && facts.at(Kind::Verdict).is_some() => place(Kind::Install),
+            Some(Kind::Dhcp) if place(Kind::Install) < stages.len() && facts.at(Kind::Verdict).is_some() => {
+                place(Kind::Install)
+            }
             Some(kind) => place(kind),
             None => reached,
         },
+    }
+}
+
+/// The mark of step `i` if step `current` has the mark `now`.
+fn mark(i: usize, current: usize, now: Mark) -> Mark {
+    match i.cmp(&current) {
+        Ordering::Less => Mark::Done,
+        Ordering::Equal => now,
+        Ordering::Greater => Mark::Pending,
     }
 }
 
@@ -327,36 +305,31 @@ fn current(d: &MachineDetail, run: &[HistoryEntry], facts: &Facts, stages: &[Kin
 pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent], now: UnixMs) -> Vec<Stage> {
     let run = run_of(history);
     let status = &d.machine.status;
-    let release = run
-        .first()
-        .is_some_and(|e| e.reached().0 == MachineState::Releasing)
-        || status.state == MachineState::Releasing;
-    let stages: &[Kind] = if release { &RELEASE } else { &DEPLOY };
+    let begun = run.first().map(|e| e.reached().0);
+    let release = [begun.as_ref(), Some(&status.state)].contains(&Some(&MachineState::Releasing));
+    let stages = stages_of(release);
     let facts = Facts::read(d, run, boots);
-    let over = release && facts.at(Kind::Wipe).is_some();
-    let current = if over {
-        stages.len()
-    } else {
-        current(d, run, &facts, stages)
+    let current = match release && facts.at(Kind::Wipe).is_some() {
+        true => stages.len(),
+        false => current(d, run, &facts, &stages),
     };
-    let failed = matches!(status.state, MachineState::Failed | MachineState::Quarantined);
-    let busy = status.state.is_transient();
+    let at_current = match status.state {
+        MachineState::Failed | MachineState::Quarantined => Mark::Failed,
+        _ if status.state.is_transient() => Mark::Active,
+        _ => Mark::Pending,
+    };
 
     let mut previous: Option<UnixMs> = None;
     let mut out = Vec::new();
-    for (i, kind) in stages.iter().copied().enumerate() {
+    for (i, (kind, title)) in stages.into_iter().enumerate() {
         let at = facts.at(kind);
-        let mark = match i.cmp(&current) {
+        let mark = match mark(i, current, at_current) {
             // It was checked and failed.
-            std::cmp::Ordering::Less if kind == Kind::Verdict && waits_with_fault(d) => Mark::Failed,
-            std::cmp::Ordering::Less => Mark::Done,
-            std::cmp::Ordering::Greater => Mark::Pending,
-            std::cmp::Ordering::Equal if failed => Mark::Failed,
-            std::cmp::Ordering::Equal if busy => Mark::Active,
-            std::cmp::Ordering::Equal => Mark::Pending,
+            Mark::Done if kind == Kind::Verdict && waits_with_fault(d) => Mark::Failed,
+            mark => mark,
         };
         let mut stage = Stage {
-            title: kind.title(),
+            title,
             mark,
             at: at.filter(|_| mark == Mark::Done),
             elapsed: String::new(),
@@ -367,10 +340,10 @@ pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent]
         };
         match mark {
             Mark::Done => {
-                stage.detail = facts.detail[kind as usize].clone();
-                if let (Some(at), Some(before)) = (at, previous) {
-                    let ms = at.since(before);
-                    stage.elapsed = if ms == 0 { String::new() } else { duration(ms) };
+                stage.detail.clone_from(&facts.detail[kind as usize]);
+                let ms = at.zip(previous).map_or(0, |(at, before)| at.since(before));
+                if ms > 0 {
+                    stage.elapsed = duration(ms);
                 }
                 previous = at.max(previous);
             }
@@ -378,9 +351,9 @@ pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent]
                 let since = previous.unwrap_or(status.since);
                 stage.running_since = Some(since.0);
                 stage.elapsed = duration(now.since(since));
-                stage.detail = status.sentence.clone();
+                stage.detail.clone_from(&status.sentence);
             }
-            Mark::Failed => stage.detail = status.sentence.clone(),
+            Mark::Failed => stage.detail.clone_from(&status.sentence),
             Mark::Pending => {}
         }
         if kind == Kind::Install {
@@ -400,14 +373,9 @@ fn waits_with_fault(d: &MachineDetail) -> bool {
 /// Fills in the steps, percent and detail of the install stage.
 fn install(stage: &mut Stage, d: &MachineDetail) {
     let Some(plan) = &d.plan else { return };
+    let image = format!("{} {}", plan.image, plan.image_version);
     if stage.mark == Mark::Done {
-        stage.detail = format!(
-            "{} {}, {} steps",
-            plan.image,
-            plan.image_version,
-            plan.steps.len()
-        );
-        return;
+        stage.detail = format!("{image}, {} steps", plan.steps.len());
     }
     let Some(running) = &d.machine.status.step else {
         return;
@@ -419,45 +387,28 @@ fn install(stage: &mut Stage, d: &MachineDetail) {
         stage.percent = Some(running.percent.min(100));
         // The top of the page shows the sentence already.
         let disk = plan.disk.model.as_deref().or(plan.disk.serial.as_deref());
-        stage.detail = format!(
-            "{} {} on {}",
-            plan.image,
-            plan.image_version,
-            disk.unwrap_or("the disk")
-        );
+        stage.detail = format!("{image} on {}", disk.unwrap_or("the disk"));
     }
     let index = running.index as usize;
-    for (i, step) in plan.steps.iter().enumerate() {
-        let mark = match i.cmp(&index) {
-            std::cmp::Ordering::Less => Mark::Done,
-            std::cmp::Ordering::Equal => stage.mark,
-            std::cmp::Ordering::Greater => Mark::Pending,
-        };
-        let note = if i == index && running.total_bytes > 0 {
-            format!(
-                "{} of {}",
-                disk_size(running.done_bytes),
-                disk_size(running.total_bytes)
-            )
-        } else {
-            String::new()
-        };
-        stage.steps.push(SubStep {
-            title: step_title(step.name()).to_owned(),
-            mark,
-            note,
-        });
-    }
+    let (done, total) = (disk_size(running.done_bytes), disk_size(running.total_bytes));
+    let step = |(i, step): (usize, &Step)| SubStep {
+        title: step_title(step.name()).to_owned(),
+        mark: mark(i, index, stage.mark),
+        note: match i == index && running.total_bytes > 0 {
+            true => format!("{done} of {total}"),
+            false => String::new(),
+        },
+    };
+    stage.steps = plan.steps.iter().enumerate().map(step).collect();
 }
 
 /// Time from the end of the first dated stage to the last, or to now while a stage runs. `None`: no stage has
 /// a time.
 pub fn total_ms(stages: &[Stage], now: UnixMs) -> Option<u64> {
     let first = stages.iter().find_map(|s| s.at)?;
-    let end = if stages.iter().any(|s| s.mark == Mark::Active) {
-        now
-    } else {
-        stages.iter().filter_map(|s| s.at).max()?
+    let end = match stages.iter().any(|s| s.mark == Mark::Active) {
+        true => now,
+        false => stages.iter().filter_map(|s| s.at).max()?,
     };
     Some(end.since(first))
 }

@@ -14,9 +14,10 @@ use inventory_api::Problem;
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{Order, OrderItem, Placement, PlannedPort};
 
-use table::{Row, Table};
-
 use inventory_api::problem::problem;
+use serde::de::DeserializeOwned;
+use table::Row;
+use values::FieldFault;
 
 /// Largest file, bytes.
 pub const MAX_BYTES: usize = 16 << 20;
@@ -30,6 +31,8 @@ const MAX_PORTS: usize = 64;
 const MAX_COUNT: u32 = 1_000_000;
 /// Highest unit of a rack.
 const MAX_UNIT: u32 = 200;
+/// Highest VLAN id.
+const MAX_VLAN: u32 = 4094;
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,26 +77,19 @@ impl Format {
     /// The format with this media type; `None`: neither.
     pub fn of_media_type(text: &str) -> Option<Format> {
         let kind = text.split(';').next().unwrap_or_default().trim();
-        if kind.eq_ignore_ascii_case("text/csv") {
-            Some(Format::Csv)
-        } else if kind.eq_ignore_ascii_case("application/json") {
-            Some(Format::Json)
-        } else {
-            None
+        match kind.to_ascii_lowercase().as_str() {
+            "text/csv" => Some(Format::Csv),
+            "application/json" => Some(Format::Json),
+            _ => None,
         }
     }
-}
 
-impl Format {
     /// Guesses the format of a text without a name: JSON if it begins with `[` or `{`, else CSV.
     pub fn of_text(text: &str) -> Format {
-        match text
-            .trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
-            .chars()
-            .next()
-        {
-            Some('[' | '{') => Format::Json,
-            _ => Format::Csv,
+        let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+        match text.starts_with(['[', '{']) {
+            true => Format::Json,
+            false => Format::Csv,
         }
     }
 }
@@ -191,101 +187,100 @@ pub fn refused(faults: &[Fault]) -> Problem {
         422,
         "import-refused",
         "Nothing was imported",
-        format!("the file has rows that cannot be taken:\n{}", lines.join("\n")),
+        format!("the file has errors:\n{}", lines.join("\n")),
     )
+}
+
+/// Names that must be unique in a file: the field and its text.
+type Unique<T> = (&'static str, fn(&T) -> Option<String>);
+
+fn read<T: DeserializeOwned>(
+    bytes: &[u8],
+    format: Format,
+    csv: impl FnOnce(&[u8], &mut Faults) -> Vec<Entry<T>>,
+    check: impl Fn(&Entry<T>, &mut Faults),
+    unique_names: &[Unique<T>],
+) -> Result<Vec<Entry<T>>, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let entries = match format {
+        Format::Json => json::entries(bytes).map_err(|fault| vec![fault])?,
+        Format::Csv => csv(bytes, &mut faults),
+    };
+    if faults.named.is_empty() {
+        for entry in &entries {
+            check(entry, &mut faults);
+        }
+        for (field, name) in unique_names {
+            unique(&entries, &mut faults, field, name);
+        }
+    }
+    faults.or(entries)
 }
 
 /// Reads purchase orders. CSV: one row per item; docs/orders.md lists the columns.
 pub fn orders(bytes: &[u8], format: Format) -> Result<Vec<Entry<Order>>, Vec<Fault>> {
-    let mut faults = Faults::default();
-    let entries = match format {
-        Format::Json => json::entries(bytes, &mut faults),
-        Format::Csv => {
-            let columns = ["order", "item", "count", "profile", "description"];
-            let table = Table::read(
-                bytes,
-                &["order", "item", "count", "profile"],
-                |c| columns.contains(&c),
-                &mut faults,
-            );
-            let mut by_number: BTreeMap<String, Entry<Order>> = BTreeMap::new();
-            for row in &table.rows {
-                let number = faults.take(row.required("order"));
-                let item = OrderItem {
-                    item: faults.take(row.required("item")),
-                    count: faults.take(row.number("count", 1, MAX_COUNT)),
-                    profile: faults.take(row.required("profile")),
-                    description: faults.take(row.optional("description")),
-                };
-                let entry = by_number.entry(number.clone()).or_insert_with(|| Entry {
-                    value: Order {
-                        number,
-                        items: Vec::new(),
-                    },
-                    line: row.line,
-                });
-                if entry.value.items.iter().any(|i| i.item == item.item) && !item.item.is_empty() {
-                    let detail = format!(
-                        "item {:?} of order {:?} stands in the file twice: an item is one row",
-                        item.item, entry.value.number
-                    );
-                    faults.add(row.fault("item", detail));
-                }
-                entry.value.items.push(item);
+    let unique: [Unique<Order>; 1] = [("order", |o| Some(o.number.clone()))];
+    read(bytes, format, orders_of_csv, values::order, &unique)
+}
+
+fn orders_of_csv(bytes: &[u8], faults: &mut Faults) -> Vec<Entry<Order>> {
+    let needed = ["order", "item", "count", "profile"];
+    let known = |c: &str| needed.contains(&c) || c == "description";
+    let mut by_number: BTreeMap<String, Entry<Order>> = BTreeMap::new();
+    for row in table::rows(bytes, &needed, known, faults) {
+        let number = faults.take(row.required("order"));
+        let item = OrderItem {
+            item: faults.take(row.required("item")),
+            count: faults.take(row.number("count", 1, MAX_COUNT)),
+            profile: faults.take(row.required("profile")),
+            description: faults.take(row.optional("description")),
+        };
+        let entry = by_number.entry(number.clone()).or_insert_with(|| {
+            let items = Vec::new();
+            Entry {
+                value: Order { number, items },
+                line: row.line,
             }
-            let mut entries: Vec<_> = by_number.into_values().collect();
-            entries.sort_by_key(|e| e.line);
-            entries
+        });
+        let Order { number, items } = &mut entry.value;
+        if items.iter().any(|i| i.item == item.item) && !item.item.is_empty() {
+            let detail = format!(
+                "duplicate item {:?} of order {number:?}: an item is one row",
+                item.item
+            );
+            faults.add(row.fault("item", detail));
         }
-    };
-    if faults.named.is_empty() {
-        for entry in &entries {
-            values::order(entry, &mut faults);
-        }
-        unique(&entries, &mut faults, "order", |o| Some(o.number.clone()));
+        items.push(item);
     }
-    faults.or(entries)
+    in_order(by_number.into_values())
+}
+
+fn in_order<T>(entries: impl Iterator<Item = Entry<T>>) -> Vec<Entry<T>> {
+    let mut entries: Vec<_> = entries.collect();
+    entries.sort_by_key(|e| e.line);
+    entries
 }
 
 /// Reads a rack plan. CSV: one row per place; cables in the columns nic1, switch1, port1, vlan1, nic2, ...
 pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<Fault>> {
-    let mut faults = Faults::default();
-    let entries = match format {
-        Format::Json => json::entries(bytes, &mut faults),
-        Format::Csv => {
-            let columns = [
-                "room",
-                "rack",
-                "unit",
-                "node",
-                "slot",
-                "serial",
-                "asset_tag",
-                "order",
-                "item",
-                "profile",
-            ];
-            let known = |c: &str| columns.contains(&c) || port_column(c).is_some();
-            let table = Table::read(bytes, &["room", "rack", "unit"], known, &mut faults);
-            table
-                .rows
-                .iter()
-                .map(|row| Entry {
-                    value: placement(row, &mut faults),
-                    line: row.line,
-                })
-                .collect()
-        }
+    let unique: [Unique<Placement>; 3] = [
+        ("unit", |p| Some(place_name(p))),
+        ("serial", |p| p.serial.clone()),
+        ("asset_tag", |p| p.asset_tag.clone()),
+    ];
+    read(bytes, format, racks_of_csv, values::placement, &unique)
+}
+
+fn racks_of_csv(bytes: &[u8], faults: &mut Faults) -> Vec<Entry<Placement>> {
+    let needed = ["room", "rack", "unit"];
+    let others = ["node", "slot", "serial", "asset_tag", "order", "item", "profile"];
+    let known = |c: &str| needed.contains(&c) || others.contains(&c) || port_column(c).is_some();
+    let rows = table::rows(bytes, &needed, known, faults);
+    let entry = |row: &Row| Entry {
+        value: placement(row, faults),
+        line: row.line,
     };
-    if faults.named.is_empty() {
-        for entry in &entries {
-            values::placement(entry, &mut faults);
-        }
-        unique(&entries, &mut faults, "unit", |p| Some(place_name(p)));
-        unique(&entries, &mut faults, "serial", |p| p.serial.clone());
-        unique(&entries, &mut faults, "asset_tag", |p| p.asset_tag.clone());
-    }
-    faults.or(entries)
+    rows.iter().map(entry).collect()
 }
 
 /// "R1 A07 unit 12", "R1 A07 unit 12 node 2".
@@ -308,7 +303,7 @@ fn placement(row: &Row, faults: &mut Faults) -> Placement {
         let nic = faults.take(row.nic(&name("nic")));
         let switch = faults.take(row.optional(&name("switch")));
         let port = faults.take(row.optional(&name("port")));
-        let vlan = faults.take(row.optional_number(&name("vlan"), 1, 4094));
+        let vlan = faults.take(row.optional_number(&name("vlan"), 1, MAX_VLAN));
         match (switch, port) {
             (Some(switch), Some(port)) => ports.push(PlannedPort {
                 nic,
@@ -319,8 +314,7 @@ fn placement(row: &Row, faults: &mut Faults) -> Placement {
             (None, None) if nic.is_none() && vlan.is_none() => {}
             (switch, _) => {
                 let missing = if switch.is_none() { "switch" } else { "port" };
-                let detail =
-                    "a cable needs both its switch and its switch port, as LLDP names them".to_owned();
+                let detail = "a cable needs both its switch and its switch port, as LLDP names them";
                 faults.add(row.fault(&name(missing), detail));
             }
         }
@@ -342,81 +336,55 @@ fn placement(row: &Row, faults: &mut Faults) -> Placement {
 /// Reads hardware profiles. CSV: one row per field, `profile,field,value`. Fields are named as in JSON, with
 /// a dot between levels and list indexes from 0: `memory.dimms[0].slot`.
 pub fn profiles(bytes: &[u8], format: Format) -> Result<Vec<Entry<HardwareProfile>>, Vec<Fault>> {
-    let mut faults = Faults::default();
-    let entries = match format {
-        Format::Json => json::entries(bytes, &mut faults),
-        Format::Csv => {
-            let columns = ["profile", "field", "value"];
-            let table = Table::read(bytes, &columns, |c| columns.contains(&c), &mut faults);
-            let mut by_name: BTreeMap<String, (Entry<serde_json::Value>, Vec<String>)> = BTreeMap::new();
-            for row in &table.rows {
-                let name = faults.take(row.required("profile"));
-                let field = faults.take(row.required("field"));
-                let value = faults.take(row.required("value"));
-                if name.is_empty() || field.is_empty() || value.is_empty() {
-                    continue;
-                }
-                let (entry, fields) = by_name.entry(name.clone()).or_insert_with(|| {
-                    let mut value = serde_json::Map::new();
-                    value.insert("name".to_owned(), name.into());
-                    let value = serde_json::Value::Object(value);
-                    (
-                        Entry {
-                            value,
-                            line: row.line,
-                        },
-                        Vec::new(),
-                    )
-                });
-                if fields.contains(&field) {
-                    faults.add(row.fault(
-                        "field",
-                        format!("{field:?} is a duplicate: this profile has it already"),
-                    ));
-                    continue;
-                }
-                match values::profile_field(&field, &value) {
-                    Ok(set) => {
-                        if let Err(detail) = values::put(&mut entry.value, &set) {
-                            faults.add(row.fault("field", detail));
-                        }
-                    }
-                    Err(values::FieldFault::Field(detail)) => faults.add(row.fault("field", detail)),
-                    Err(values::FieldFault::Value(detail)) => faults.add(row.fault("value", detail)),
-                }
-                fields.push(field);
-            }
-            let mut entries = Vec::new();
-            for (entry, _) in by_name.into_values() {
-                match serde_json::from_value(entry.value) {
-                    Ok(value) => entries.push(Entry {
-                        value,
-                        line: entry.line,
-                    }),
-                    Err(e) => {
-                        let detail = format!("its fields do not make a hardware profile: {e}");
-                        faults.add(Fault::new(entry.line, 0, "profile", detail));
-                    }
-                }
-            }
-            entries.sort_by_key(|e| e.line);
-            entries
-        }
-    };
-    if faults.named.is_empty() {
-        for entry in &entries {
-            values::profile(entry, &mut faults);
-        }
-        unique(&entries, &mut faults, "profile", |p| Some(p.name.clone()));
-    }
-    faults.or(entries)
+    let unique: [Unique<HardwareProfile>; 1] = [("profile", |p| Some(p.name.clone()))];
+    read(bytes, format, profiles_of_csv, values::profile, &unique)
 }
 
-fn hint(field: &str) -> &'static str {
-    match field {
-        "unit" => "; where a chassis holds several machines, a column \"node\" tells them apart",
-        _ => "",
+/// A profile as far as it was read.
+struct Draft {
+    line: u64,
+    value: serde_json::Value,
+    fields: Vec<String>,
+}
+
+fn profiles_of_csv(bytes: &[u8], faults: &mut Faults) -> Vec<Entry<HardwareProfile>> {
+    let columns = ["profile", "field", "value"];
+    let mut by_name: BTreeMap<String, Draft> = BTreeMap::new();
+    for row in table::rows(bytes, &columns, |c| columns.contains(&c), faults) {
+        let name = faults.take(row.required("profile"));
+        let field = faults.take(row.required("field"));
+        let value = faults.take(row.required("value"));
+        if name.is_empty() || field.is_empty() || value.is_empty() {
+            continue;
+        }
+        let draft = by_name.entry(name.clone()).or_insert_with(|| Draft {
+            line: row.line,
+            value: serde_json::json!({ "name": name }),
+            fields: Vec::new(),
+        });
+        if draft.fields.contains(&field) {
+            let detail = format!("{field:?} is a duplicate: this profile has it already");
+            faults.add(row.fault("field", detail));
+            continue;
+        }
+        let set = values::profile_field(&field, &value)
+            .and_then(|(path, value)| values::put(&mut draft.value, &path, value).map_err(FieldFault::Field));
+        match set {
+            Ok(()) => {}
+            Err(FieldFault::Field(detail)) => faults.add(row.fault("field", detail)),
+            Err(FieldFault::Value(detail)) => faults.add(row.fault("value", detail)),
+        }
+        draft.fields.push(field);
     }
+    let made = |Draft { line, value, .. }| match serde_json::from_value(value) {
+        Ok(value) => Some(Entry { value, line }),
+        Err(e) => {
+            let detail = format!("its fields do not make a hardware profile: {e}");
+            faults.add(Fault::new(line, 0, "profile", detail));
+            None
+        }
+    };
+    in_order(by_name.into_values().filter_map(made))
 }
 
 /// Adds a fault for each entry with the name of an earlier one, ignoring case and surrounding spaces.
@@ -426,7 +394,11 @@ fn unique<T>(entries: &[Entry<T>], faults: &mut Faults, field: &str, name: impl 
         let Some(name) = name(&entry.value) else { continue };
         let key = lifecycle::expectation::name_key(&name);
         if let Some(first) = lines.get(&key) {
-            let detail = format!("{name:?} stands in line {first} already{}", hint(field));
+            let hint = match field {
+                "unit" => "; where a chassis holds several machines, a column \"node\" tells them apart",
+                _ => "",
+            };
+            let detail = format!("{name:?} is a duplicate of line {first}{hint}");
             faults.add(Fault::new(entry.line, 0, field, detail));
         } else {
             lines.insert(key, entry.line);

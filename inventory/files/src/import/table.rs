@@ -1,133 +1,131 @@
 //! CSV: a heading line, and rows whose cells are read by column name.
 
+use std::rc::Rc;
+
 use inventory_api::Mac;
 use inventory_api::text::{cleaned, is_invisible};
 
 use super::values::MAX_TEXT;
 use super::{Fault, Faults, MAX_ROWS};
 
-pub(super) struct Table {
-    pub(super) rows: Vec<Row>,
-}
-
 pub(super) struct Row {
     /// The line it begins in, from 1.
     pub(super) line: u64,
-    columns: std::rc::Rc<Vec<String>>,
-    cells: Vec<String>,
-    raw: Vec<String>,
+    columns: Rc<Vec<String>>,
+    record: csv::StringRecord,
 }
 
-impl Table {
-    /// Reads a file and adds the faults of its form: heading, number of cells, bytes that are not UTF-8.
-    /// Columns in `needed` must exist; `known` says which ones may.
-    pub(super) fn read(
-        bytes: &[u8],
-        needed: &[&str],
-        known: impl Fn(&str) -> bool,
-        faults: &mut Faults,
-    ) -> Table {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let (separator, rest) = named_separator(bytes);
-        // The `sep=` line counts as a line of the file.
-        let above = u64::from(separator.is_some());
-        let bytes = rest;
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(separator.unwrap_or_else(|| delimiter(bytes)))
-            .flexible(true)
-            .trim(csv::Trim::All)
-            .from_reader(bytes);
-        let mut table = Table { rows: Vec::new() };
-        let columns: Vec<String> = match reader.headers() {
-            Ok(heading) => heading
-                .iter()
-                .map(|c| cleaned(c).to_lowercase().replace([' ', '-'], "_"))
-                .collect(),
+/// Reads a file and adds the faults of its form: heading, number of cells, bytes that are not UTF-8.
+/// Columns in `needed` must exist; `known` says which ones may.
+pub(super) fn rows(
+    bytes: &[u8],
+    needed: &[&str],
+    known: impl Fn(&str) -> bool,
+    faults: &mut Faults,
+) -> Vec<Row> {
+    let (separator, bytes) = named_separator(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+    // The `sep=` line counts as a line of the file.
+    let above = u64::from(separator.is_some());
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(separator.unwrap_or_else(|| delimiter(bytes)))
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(bytes);
+    let mut rows = Vec::new();
+    let name = |heading: &str| cleaned(heading).to_lowercase().replace([' ', '-'], "_");
+    let columns: Rc<Vec<String>> = match reader.headers() {
+        Ok(headings) => Rc::new(headings.iter().map(name).collect()),
+        Err(e) => {
+            faults.add(not_csv(&e, bytes, above + 1, above));
+            return rows;
+        }
+    };
+    check_heading(&columns, above + 1, needed, known, faults);
+    if !faults.named.is_empty() {
+        return rows;
+    }
+    let mut lines = Lines {
+        bytes,
+        counted: 0,
+        last: 1,
+    };
+    for record in reader.records() {
+        let record = match record {
+            Ok(record) => record,
             Err(e) => {
-                faults.add(not_csv(&e, bytes, above + 1, above));
-                return table;
+                faults.add(not_csv(&e, bytes, above + lines.last + 1, above));
+                return rows;
             }
         };
-        for (i, column) in columns.iter().enumerate() {
-            // A column without a heading is ignored as long as it is empty; the rows are checked below.
-            let detail = if column.is_empty() {
-                continue;
-            } else if !known(column) {
-                format!("there is no column {column:?}; needed are: {}", needed.join(", "))
-            } else if columns[..i].contains(column) {
-                format!("the column {column:?} is there twice")
-            } else {
-                continue;
-            };
-            faults.add(Fault::new(above + 1, i as u64 + 1, "heading", detail));
+        let row = Row {
+            line: above + lines.of(&record),
+            columns: columns.clone(),
+            record,
+        };
+        if row.record.iter().all(|raw| cell_text(raw).is_empty()) {
+            continue;
         }
-        let missing: Vec<&str> = needed
-            .iter()
-            .copied()
-            .filter(|n| !columns.iter().any(|c| c == n))
-            .collect();
-        if !missing.is_empty() {
-            let detail = format!("the heading lacks: {}", missing.join(", "));
-            faults.add(Fault::new(above + 1, 0, "heading", detail));
+        if let Some(fault) = row.misshapen() {
+            faults.add(fault);
+            continue;
         }
-        if !faults.named.is_empty() {
-            return table;
+        if rows.len() >= MAX_ROWS {
+            let detail = format!("a file can have {MAX_ROWS} rows: split it");
+            faults.add(Fault::new(row.line, 0, "", detail));
+            return rows;
         }
-        let columns = std::rc::Rc::new(columns);
-        // Count lines here: the csv reader's own count is wrong if lines end in CR LF.
-        let (mut counted, mut last) = (0, 1);
-        for record in reader.records() {
-            let record = match record {
-                Ok(record) => record,
-                Err(e) => {
-                    faults.add(not_csv(&e, bytes, above + last + 1, above));
-                    return table;
-                }
-            };
-            let begin = record.position().map_or(counted as u64, csv::Position::byte) as usize;
-            let begin = begin
-                + bytes
-                    .iter()
-                    .skip(begin)
-                    .take_while(|b| matches!(b, b'\r' | b'\n'))
-                    .count();
-            let passed = bytes.get(counted..begin).unwrap_or_default();
-            last += passed.iter().filter(|b| **b == b'\n').count() as u64;
-            counted = counted.max(begin);
-            let line = above + last;
-            let cells: Vec<String> = record.iter().map(cell_text).collect();
-            if cells.iter().all(String::is_empty) {
-                continue;
+        rows.push(row);
+    }
+    if rows.is_empty() && faults.named.is_empty() {
+        faults.add(Fault::new(above + 1, 0, "", "the file has no rows"));
+    }
+    rows
+}
+
+fn check_heading(
+    columns: &[String],
+    line: u64,
+    needed: &[&str],
+    known: impl Fn(&str) -> bool,
+    faults: &mut Faults,
+) {
+    for (i, column) in columns.iter().enumerate() {
+        let detail = match column.as_str() {
+            // A column without a heading is ignored as long as it is empty; the rows are checked later.
+            "" => continue,
+            unknown if !known(unknown) => {
+                format!("there is no column {column:?}; required: {}", needed.join(", "))
             }
-            let unnamed = (0..cells.len())
-                .find(|i| columns.get(*i).is_none_or(String::is_empty) && !cells[*i].is_empty());
-            if let Some(i) = unnamed.filter(|i| *i < columns.len()) {
-                let detail = format!("{:?} stands in a column that has no heading", cells[i]);
-                faults.add(Fault::new(line, i as u64 + 1, "", detail));
-                continue;
-            }
-            if record.len() < columns.len() || unnamed.is_some() {
-                let (has, should) = (record.len(), columns.len());
-                let detail = format!("the row has {has} cells, the heading has {should}");
-                faults.add(Fault::new(line, has.min(should) as u64 + 1, "", detail));
-                continue;
-            }
-            if table.rows.len() >= MAX_ROWS {
-                let detail = format!("a file may have {MAX_ROWS} rows: split it");
-                faults.add(Fault::new(line, 0, "", detail));
-                return table;
-            }
-            table.rows.push(Row {
-                line,
-                columns: columns.clone(),
-                cells,
-                raw: record.iter().map(str::to_owned).collect(),
-            });
-        }
-        if table.rows.is_empty() && faults.named.is_empty() {
-            faults.add(Fault::new(above + 1, 0, "", "the file has no rows"));
-        }
-        table
+            _ if columns[..i].contains(column) => format!("duplicate column {column:?}"),
+            _ => continue,
+        };
+        faults.add(Fault::new(line, i as u64 + 1, "heading", detail));
+    }
+    let is_missing = |needed: &&str| !columns.iter().any(|c| c == needed);
+    let missing: Vec<&str> = needed.iter().copied().filter(is_missing).collect();
+    if !missing.is_empty() {
+        let detail = format!("the heading lacks: {}", missing.join(", "));
+        faults.add(Fault::new(line, 0, "heading", detail));
+    }
+}
+
+/// Counts the lines of a file: the csv reader's own count is wrong if lines end in CR LF.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    counted: usize,
+    last: u64,
+}
+
+impl Lines<'_> {
+    /// The line that a record begins in, from 1.
+    fn of(&mut self, record: &csv::StringRecord) -> u64 {
+        let begin = record.position().map_or(self.counted as u64, csv::Position::byte) as usize;
+        let line_end = |b: &&u8| matches!(b, b'\r' | b'\n');
+        let begin = begin + self.bytes.iter().skip(begin).take_while(line_end).count();
+        let passed = self.bytes.get(self.counted..begin).unwrap_or_default();
+        self.last += passed.iter().filter(|b| **b == b'\n').count() as u64;
+        self.counted = self.counted.max(begin);
+        self.last
     }
 }
 
@@ -200,7 +198,7 @@ fn mangled(text: &str) -> Option<&'static str> {
     let is_error =
         ["#n/a", "#name?", "#ref!", "#value!", "#num!", "#null!", "#div/0!"].contains(&lower.as_str());
     if is_error || (text.len() > 2 && text.bytes().all(|b| b == b'#')) {
-        return Some("is a spreadsheet's error, not a value: mend the formula, or widen the column");
+        return Some("is a spreadsheet's error, not a value: fix the formula, or widen the column");
     }
     None
 }
@@ -221,38 +219,55 @@ fn not_csv(error: &csv::Error, bytes: &[u8], line: u64, above: u64) -> Fault {
 }
 
 impl Row {
-    /// A fault in a cell of this row.
-    pub(super) fn fault(&self, column: &str, detail: String) -> Fault {
-        let at = self.columns.iter().position(|c| c == column);
-        Fault::new(self.line, at.map_or(0, |i| i as u64 + 1), column, detail)
+    /// Why its cells do not fit the heading; `None`: they do.
+    fn misshapen(&self) -> Option<Fault> {
+        let (has, expected) = (self.record.len(), self.columns.len());
+        let mut cells = self.record.iter().map(cell_text).enumerate();
+        let heading = |i: usize| self.columns.get(i).map_or("", String::as_str);
+        let unnamed = cells.find(|(i, cell)| heading(*i).is_empty() && !cell.is_empty());
+        let (at, detail) = match unnamed {
+            Some((i, cell)) if i < expected => (i, format!("{cell:?} is in a column without a heading")),
+            None if has >= expected => return None,
+            _ => (
+                has.min(expected),
+                format!("the row has {has} cells, the heading has {expected}"),
+            ),
+        };
+        Some(Fault::new(self.line, at as u64 + 1, "", detail))
     }
 
-    fn cell(&self, column: &str) -> &str {
-        let at = self.columns.iter().position(|c| c == column);
-        at.and_then(|i| self.cells.get(i)).map_or("", String::as_str)
+    fn position(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c == column)
+    }
+
+    /// A fault in a cell of this row.
+    pub(super) fn fault(&self, column: &str, detail: impl Into<String>) -> Fault {
+        let at = self.position(column).map_or(0, |i| i as u64 + 1);
+        Fault::new(self.line, at, column, detail)
     }
 
     fn raw(&self, column: &str) -> &str {
-        let at = self.columns.iter().position(|c| c == column);
-        at.and_then(|i| self.raw.get(i)).map_or("", String::as_str)
+        self.position(column)
+            .and_then(|i| self.record.get(i))
+            .unwrap_or_default()
     }
 
     /// A cell; `None`: it is empty. `Err`: it is too long, has control characters or was mangled by a
     /// spreadsheet.
     pub(super) fn optional(&self, column: &str) -> Result<Option<String>, Fault> {
-        let text = self.cell(column);
+        let text = cell_text(self.raw(column));
         if text.chars().count() > MAX_TEXT {
-            return Err(self.fault(column, format!("longer than {MAX_TEXT} characters")));
+            return Err(self.fault(column, format!("is longer than {MAX_TEXT} characters")));
         }
         if text.chars().any(char::is_control) {
-            return Err(self.fault(column, "has control characters".to_owned()));
+            return Err(self.fault(column, "has control characters"));
         }
         // Free text may look like anything.
         let free = matches!(column, "description" | "value");
-        if let Some(why) = mangled(text).filter(|_| !free) {
+        if let Some(why) = mangled(&text).filter(|_| !free) {
             return Err(self.fault(column, format!("{text:?} {why}")));
         }
-        Ok((!text.is_empty()).then(|| text.to_owned()))
+        Ok((!text.is_empty()).then_some(text))
     }
 
     /// A serial number or asset tag. White space other than plain spaces is removed, such as no-break spaces
@@ -273,7 +288,7 @@ impl Row {
     pub(super) fn one_of(&self, column: &str, other: &str) -> Result<Option<String>, Fault> {
         match (self.optional(column)?, self.optional(other)?) {
             (Some(_), Some(_)) => {
-                Err(self.fault(other, format!("stands for the same as {column}: leave one empty")))
+                Err(self.fault(other, format!("means the same as {column}: leave one empty")))
             }
             (first, second) => Ok(first.or(second)),
         }
@@ -296,10 +311,8 @@ impl Row {
             && one_kind
             && matches!(separators[0], ':' | '-' | '.');
         if like {
-            return Err(self.fault(
-                column,
-                format!("{text:?} looks like a MAC and is none: write it as 52:54:00:12:34:56"),
-            ));
+            let detail = format!("{text:?} looks like a MAC but is not one: write it as 52:54:00:12:34:56");
+            return Err(self.fault(column, detail));
         }
         Ok(Some(text))
     }
@@ -307,7 +320,7 @@ impl Row {
     /// A cell that must not be empty.
     pub(super) fn required(&self, column: &str) -> Result<String, Fault> {
         self.optional(column)?
-            .ok_or_else(|| self.fault(column, "is empty".to_owned()))
+            .ok_or_else(|| self.fault(column, "is empty"))
     }
 
     /// A whole number; `None`: the cell is empty.
@@ -315,22 +328,15 @@ impl Row {
         let Some(text) = self.optional(column)? else {
             return Ok(None);
         };
-        match text.parse::<u32>() {
-            Ok(n) if (min..=max).contains(&n) => Ok(Some(n)),
-            Ok(_) | Err(_) => Err(self.fault(
-                column,
-                format!("{text:?} is not a whole number from {min} to {max}"),
-            )),
-        }
+        let number = text.parse().ok().filter(|n| (min..=max).contains(n));
+        let detail = || format!("{text:?} is not a whole number from {min} to {max}");
+        number.map(Some).ok_or_else(|| self.fault(column, detail()))
     }
 
     /// A whole number.
     pub(super) fn number(&self, column: &str, min: u32, max: u32) -> Result<u32, Fault> {
-        self.optional_number(column, min, max)?.ok_or_else(|| {
-            self.fault(
-                column,
-                format!("is empty; a whole number from {min} to {max} is needed"),
-            )
-        })
+        let detail = || format!("is empty; expected a whole number from {min} to {max}");
+        self.optional_number(column, min, max)?
+            .ok_or_else(|| self.fault(column, detail()))
     }
 }

@@ -40,7 +40,7 @@ fn each_fault_has_its_line_and_column() {
             "line 2, column 3 (count): \"0\" is not a whole number from 1 to 1000000",
             "line 3, column 1 (order): is empty",
             "line 4, column 3: the row has 2 cells, the heading has 4",
-            "line 6, column 2 (item): item \"10\" of order \"PO-2\" stands in the file twice: an item is one row",
+            "line 6, column 2 (item): duplicate item \"10\" of order \"PO-2\": an item is one row",
         ]
     );
     let heading = csv_faults(orders(b"order,item,amount\nPO-1,10,1\n", Format::Csv));
@@ -76,10 +76,15 @@ fn a_fault_in_json_has_its_line_and_column_too() {
         csv_faults(orders(one.as_bytes(), Format::Json)),
         ["line 1 (items): the order has no items"]
     );
+    let in_one_line = "[{\"number\":\"A1\",\"items\":[{\"item\":\"1\",\"count\":1,\"profile\":\"p\"}]}, {\"number\":\"A1\",\"items\":[{\"item\":\"1\",\"count\":1,\"profile\":\"p\"}]}]";
+    assert_eq!(
+        csv_faults(orders(in_one_line.as_bytes(), Format::Json)),
+        ["line 1 (order): \"A1\" is a duplicate of line 1"]
+    );
     let twice = "[{\"number\":\"A1\",\"items\":[{\"item\":\"1\",\"count\":1,\"profile\":\"p\"}]},\n{\"number\":\"A1\",\"items\":[{\"item\":\"1\",\"count\":1,\"profile\":\"p\"}]}]";
     assert_eq!(
         csv_faults(orders(twice.as_bytes(), Format::Json)),
-        ["line 2 (order): \"A1\" stands in line 1 already"]
+        ["line 2 (order): \"A1\" is a duplicate of line 1"]
     );
     for text in ["", "[", "[]", "[{}", "nonsense", "[{},]", "[] []", "{} {}"] {
         assert!(orders(text.as_bytes(), Format::Json).is_err(), "{text}");
@@ -103,11 +108,11 @@ fn a_place_with_its_cables() {
         ("R1,A07,0,,,,,,,,,,", "line 2, column 3 (unit)"),
         (
             "R1,A07,1,Default string,,,,,,,,,",
-            "line 2 (serial): \"Default string\" is what makers leave",
+            "line 2 (serial): \"Default string\" is a placeholder that makers leave",
         ),
         (
             "R1,A07,1,,,,10,,,,,,",
-            "line 2 (order): is empty, and an item is named",
+            "line 2 (order): is empty, but an item is named",
         ),
         (
             "R1,A07,1,,,,,,sw,,,,",
@@ -116,7 +121,7 @@ fn a_place_with_its_cables() {
         ("R1,A07,1,,,,,,sw,p,9999,,", "line 2, column 11 (vlan1)"),
         (
             "R1,A07,1,SAME77,,,,,,,,,\nR1,A07,2,same77,,,,,,,,,",
-            "line 3 (serial): \"same77\" stands in line 2 already",
+            "line 3 (serial): \"same77\" is a duplicate of line 2",
         ),
     ] {
         let heading = text.lines().next().unwrap();
@@ -149,7 +154,7 @@ fn a_profile_field_by_field() {
         ),
         (
             "web,cpu.sockets,two",
-            "line 2, column 3 (value): \"two\" is no value of cpu.sockets",
+            "line 2, column 3 (value): \"two\" is not a value of cpu.sockets",
         ),
         ("web,memory.dimms[9999].slot,A1", "line 2, column 2 (field)"),
         ("web,memory..x,A1", "line 2, column 2 (field)"),
@@ -300,7 +305,7 @@ fn what_a_spreadsheet_made_of_a_text_is_refused_where_it_loses_something() {
     ));
     assert_eq!(
         headless,
-        ["line 2, column 5: \"x\" stands in a column that has no heading"]
+        ["line 2, column 5: \"x\" is in a column without a heading"]
     );
 }
 
@@ -339,7 +344,7 @@ fn several_machines_in_one_unit_are_told_apart_by_their_node() {
         Format::Csv,
     ));
     assert!(
-        today[0].contains("stands in line 2 already") && today[0].contains("\"node\""),
+        today[0].contains("is a duplicate of line 2") && today[0].contains("\"node\""),
         "{today:?}"
     );
     // Names are compared in canonical form: case and surrounding spaces make no difference.

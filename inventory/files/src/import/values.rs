@@ -5,16 +5,12 @@ use inventory_api::delivery::{Order, Placement};
 use lifecycle::expectation::usable_name;
 use serde_json::Value;
 
-use super::{Entry, Fault, Faults, MAX_COUNT, MAX_PORTS, MAX_UNIT};
+use super::{Entry, Fault, Faults, MAX_COUNT, MAX_PORTS, MAX_UNIT, MAX_VLAN};
 
 /// Longest text of a cell or field, in characters.
 pub(super) const MAX_TEXT: usize = 256;
 /// Longest list of a profile in CSV. Its indexes come from people, and [`put`] fills the list up to them.
 const MAX_INDEX: usize = 1024;
-
-fn fault<T>(entry: &Entry<T>, field: impl Into<String>, detail: impl Into<String>) -> Fault {
-    Fault::new(entry.line, 0, field, detail)
-}
 
 /// Why a text is not a valid name; `None`: it is one.
 fn bad_name(text: &str) -> Option<&'static str> {
@@ -33,109 +29,108 @@ fn bad_name(text: &str) -> Option<&'static str> {
     }
 }
 
-fn name<T>(entry: &Entry<T>, faults: &mut Faults, field: &str, text: &str) {
-    if let Some(why) = bad_name(text) {
-        faults.add(fault(entry, field, why));
+/// Adds the faults of one entry.
+struct Check<'a> {
+    line: u64,
+    faults: &'a mut Faults,
+}
+
+impl Check<'_> {
+    fn fault(&mut self, field: &str, detail: impl Into<String>) {
+        self.faults.add(Fault::new(self.line, 0, field, detail));
+    }
+
+    fn name(&mut self, field: &str, text: &str) {
+        if let Some(why) = bad_name(text) {
+            self.fault(field, why);
+        }
+    }
+
+    fn optional_name(&mut self, field: &str, text: Option<&String>) {
+        if let Some(text) = text {
+            self.name(field, text);
+        }
+    }
+
+    /// A name that is a segment of a URL.
+    fn segment(&mut self, field: &str, text: &str) {
+        self.name(field, text);
+        if matches!(text, "." | "..") {
+            self.fault(field, format!("{text:?} cannot be a name"));
+        }
+    }
+
+    fn number(&mut self, field: &str, number: u32, max: u32) {
+        if !(1..=max).contains(&number) {
+            self.fault(field, format!("{number} is not a whole number from 1 to {max}"));
+        }
     }
 }
 
 pub(super) fn order(entry: &Entry<Order>, faults: &mut Faults) {
-    let order = &entry.value;
-    name(entry, faults, "order number", &order.number);
-    // The number is a segment of the order's URL.
-    if matches!(order.number.as_str(), "." | "..") {
-        faults.add(fault(entry, "order number", "is no number"));
-    }
+    let (order, line) = (&entry.value, entry.line);
+    let mut check = Check { line, faults };
+    check.segment("order number", &order.number);
     if order.items.is_empty() {
-        faults.add(fault(entry, "items", "the order has no items"));
+        check.fault("items", "the order has no items");
     }
     for (i, item) in order.items.iter().enumerate() {
-        name(entry, faults, &format!("items[{i}].item"), &item.item);
-        name(entry, faults, &format!("items[{i}].profile"), &item.profile);
-        if let Some(text) = &item.description {
-            name(entry, faults, &format!("items[{i}].description"), text);
-        }
-        if !(1..=MAX_COUNT).contains(&item.count) {
-            let detail = format!("{} is not a whole number from 1 to {MAX_COUNT}", item.count);
-            faults.add(fault(entry, format!("items[{i}].count"), detail));
-        }
+        let field = |name: &str| format!("items[{i}].{name}");
+        check.name(&field("item"), &item.item);
+        check.name(&field("profile"), &item.profile);
+        check.optional_name(&field("description"), item.description.as_ref());
+        check.number(&field("count"), item.count, MAX_COUNT);
         if order.items[..i].iter().any(|other| other.item == item.item) {
-            let detail = format!("item {:?} is there twice", item.item);
-            faults.add(fault(entry, format!("items[{i}].item"), detail));
+            check.fault(&field("item"), format!("duplicate item {:?}", item.item));
         }
     }
 }
 
 pub(super) fn placement(entry: &Entry<Placement>, faults: &mut Faults) {
-    let p = &entry.value;
-    name(entry, faults, "room", &p.room);
-    name(entry, faults, "rack", &p.rack);
-    if [&p.room, &p.rack]
-        .iter()
-        .any(|t| matches!(t.as_str(), "." | ".."))
-    {
-        faults.add(fault(entry, "rack", "is no name"));
-    }
-    if !(1..=MAX_UNIT).contains(&p.unit) {
-        faults.add(fault(
-            entry,
-            "unit",
-            format!("{} is not a unit from 1 to {MAX_UNIT}", p.unit),
-        ));
-    }
+    let (p, line) = (&entry.value, entry.line);
+    let mut check = Check { line, faults };
+    check.segment("room", &p.room);
+    check.segment("rack", &p.rack);
+    check.number("unit", p.unit, MAX_UNIT);
     for (field, text) in [("serial", &p.serial), ("asset_tag", &p.asset_tag)] {
-        let Some(text) = text else { continue };
-        name(entry, faults, field, text);
-        if !usable_name(text) {
+        check.optional_name(field, text.as_ref());
+        if let Some(text) = text.as_ref().filter(|text| !usable_name(text)) {
             let detail = format!(
-                "{text:?} is what makers leave where nothing was filled in: a machine cannot be found by it; leave it empty"
+                "{text:?} is a placeholder that makers leave in the firmware: it identifies no machine; leave it empty"
             );
-            faults.add(fault(entry, field, detail));
+            check.fault(field, detail);
         }
     }
-    for (field, text) in [
-        ("node", &p.node),
-        ("order", &p.order),
-        ("item", &p.item),
-        ("profile", &p.profile),
-    ] {
-        if let Some(text) = text {
-            name(entry, faults, field, text);
-        }
-    }
+    check.optional_name("node", p.node.as_ref());
+    check.optional_name("order", p.order.as_ref());
+    check.optional_name("item", p.item.as_ref());
+    check.optional_name("profile", p.profile.as_ref());
     if p.item.is_some() && p.order.is_none() {
-        faults.add(fault(
-            entry,
+        check.fault(
             "order",
-            "is empty, and an item is named: items belong to an order",
-        ));
+            "is empty, but an item is named: items belong to an order",
+        );
     }
     if p.ports.len() > MAX_PORTS {
-        faults.add(fault(entry, "ports", format!("more than {MAX_PORTS} cables")));
+        check.fault("ports", format!("more than {MAX_PORTS} cables"));
     }
     for (i, port) in p.ports.iter().take(MAX_PORTS).enumerate() {
-        name(entry, faults, &format!("ports[{i}].switch"), &port.switch);
-        name(entry, faults, &format!("ports[{i}].port"), &port.port);
-        if let Some(nic) = &port.nic {
-            name(entry, faults, &format!("ports[{i}].nic"), nic);
-        }
-        if port.vlan.is_some_and(|v| !(1..=4094).contains(&v)) {
-            faults.add(fault(
-                entry,
-                format!("ports[{i}].vlan"),
-                "is not a VLAN from 1 to 4094",
-            ));
+        let field = |name: &str| format!("ports[{i}].{name}");
+        check.name(&field("switch"), &port.switch);
+        check.name(&field("port"), &port.port);
+        check.optional_name(&field("nic"), port.nic.as_ref());
+        if let Some(vlan) = port.vlan {
+            check.number(&field("vlan"), vlan.into(), MAX_VLAN);
         }
     }
 }
 
 pub(super) fn profile(entry: &Entry<HardwareProfile>, faults: &mut Faults) {
-    name(entry, faults, "name", &entry.value.name);
-    if matches!(entry.value.name.as_str(), "." | "..") {
-        faults.add(fault(entry, "name", "is no name"));
-    }
+    let line = entry.line;
+    let mut check = Check { line, faults };
+    check.segment("name", &entry.value.name);
     for problem in lifecycle::check::validate(&entry.value) {
-        faults.add(fault(entry, problem.field, problem.detail));
+        check.fault(&problem.field, problem.detail);
     }
 }
 
@@ -149,21 +144,14 @@ pub(super) enum FieldFault {
 
 /// One step of a field's path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Key(String),
     Index(usize),
 }
 
-/// A value and its path in a profile.
-#[derive(Debug)]
-pub(super) struct Set {
-    path: Vec<Step>,
-    value: Value,
-}
-
 /// Reads a `field,value` row. The field must be one of a hardware profile and accept the value as text,
 /// number or yes/no.
-pub(super) fn profile_field(field: &str, text: &str) -> Result<Set, FieldFault> {
+pub(super) fn profile_field(field: &str, text: &str) -> Result<(Vec<Step>, Value), FieldFault> {
     let path = path(field).map_err(FieldFault::Field)?;
     let mut candidates = vec![Value::String(text.to_owned())];
     if let Ok(n) = text.parse::<u64>() {
@@ -183,33 +171,26 @@ pub(super) fn profile_field(field: &str, text: &str) -> Result<Set, FieldFault> 
             Step::Key(key) => Step::Key(key.clone()),
         })
         .collect();
-    let mut said = String::new();
+    let mut why = String::new();
     for value in candidates {
         let mut profile = Value::Object(serde_json::Map::new());
-        let set = Set {
-            path: alone.clone(),
-            value: value.clone(),
-        };
-        put(&mut profile, &set).map_err(FieldFault::Field)?;
+        put(&mut profile, &alone, value.clone()).map_err(FieldFault::Field)?;
         match serde_json::from_value::<HardwareProfile>(profile) {
-            Ok(_) => return Ok(Set { path, value }),
-            Err(e) => {
-                let e = e.to_string();
-                if e.contains("unknown field") {
-                    return Err(FieldFault::Field(format!("there is no field {field:?}: {e}")));
-                }
-                said = e;
-            }
+            Ok(_) => return Ok((path, value)),
+            Err(e) => why = e.to_string(),
+        }
+        if why.contains("unknown field") {
+            return Err(FieldFault::Field(format!("there is no field {field:?}: {why}")));
         }
     }
     Err(FieldFault::Value(format!(
-        "{text:?} is no value of {field}: {said}"
+        "{text:?} is not a value of {field}: {why}"
     )))
 }
 
 /// Parses a path such as "memory.dimms[3].slot".
 fn path(field: &str) -> Result<Vec<Step>, String> {
-    let bad = || format!("{field:?} is no field: write it as memory.dimms[0].slot");
+    let bad = || format!("{field:?} is not a field: write it as memory.dimms[0].slot");
     let mut steps = Vec::new();
     for part in field.split('.') {
         let (key, mut rest) = part.split_once('[').map_or((part, ""), |(k, r)| (k, r));
@@ -243,9 +224,9 @@ fn path(field: &str) -> Result<Vec<Step>, String> {
 }
 
 /// Puts a value at its path. List entries that were not mentioned yet become empty objects.
-pub(super) fn put(root: &mut Value, set: &Set) -> Result<(), String> {
+pub(super) fn put(root: &mut Value, path: &[Step], value: Value) -> Result<(), String> {
     let mut at = root;
-    for step in &set.path {
+    for step in path {
         match step {
             Step::Key(key) => {
                 if at.is_null() {
@@ -253,7 +234,7 @@ pub(super) fn put(root: &mut Value, set: &Set) -> Result<(), String> {
                 }
                 let map = at
                     .as_object_mut()
-                    .ok_or_else(|| format!("{key:?} stands below something that is a value"))?;
+                    .ok_or_else(|| format!("{key:?} is below a field that has a value"))?;
                 at = map.entry(key.clone()).or_insert(Value::Null);
             }
             Step::Index(index) => {
@@ -262,7 +243,7 @@ pub(super) fn put(root: &mut Value, set: &Set) -> Result<(), String> {
                 }
                 let list = at
                     .as_array_mut()
-                    .ok_or_else(|| "a list stands where a value stands already".to_owned())?;
+                    .ok_or_else(|| "an index follows a field that is not a list".to_owned())?;
                 while list.len() <= *index {
                     list.push(Value::Object(serde_json::Map::new()));
                 }
@@ -270,6 +251,6 @@ pub(super) fn put(root: &mut Value, set: &Set) -> Result<(), String> {
             }
         }
     }
-    *at = set.value.clone();
+    *at = value;
     Ok(())
 }

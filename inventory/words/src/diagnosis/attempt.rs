@@ -2,10 +2,10 @@
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, TftpEnd};
 use inventory_api::dhcp::{DhcpAnswer, DhcpReply};
-use netboot_protocol::{Loader, UNIFIED, Unanswered};
+use netboot_protocol::{GRUB, Loader, UNIFIED, Unanswered};
 
-use super::Stage;
-use super::dhcp::{Asked, asked};
+use super::asked::{Asked, asked};
+use super::{Stage, file_name};
 
 /// Splits a journey into attempts, oldest first. A new one begins when firmware looks for a server again
 /// after something else has happened.
@@ -119,7 +119,8 @@ impl<'a> Attempt<'a> {
     }
 }
 
-fn is_fetched(event: &BootEvent) -> bool {
+/// Whether a file was fetched completely.
+pub(crate) fn is_fetched(event: &BootEvent) -> bool {
     match &event.what {
         BootEventKind::Tftp { complete, .. } => *complete,
         BootEventKind::Http {
@@ -134,11 +135,15 @@ fn is_fetched(event: &BootEvent) -> bool {
 
 /// Whether Slipway itself tells machines to fetch this file.
 fn is_ours(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
     matches!(
-        name,
-        "kernel" | "initramfs" | "site" | "boot.ipxe" | "boot.args" | "grub.cfg"
-    ) || name == UNIFIED
+        file_name(path),
+        "kernel" | "initramfs" | "site" | "boot.ipxe" | "boot.args" | "grub.cfg" | UNIFIED
+    )
+}
+
+/// Whether a loader of ours has this name.
+pub(super) fn is_loader(name: &str) -> bool {
+    name == GRUB || Loader::ALL.iter().any(|loader| loader.file() == name)
 }
 
 /// How far a machine has got if it did this.
@@ -147,14 +152,13 @@ fn stage(event: &BootEvent) -> Stage {
         BootEventKind::Dhcp { .. } => match asked(event) {
             Some(asked) if asked.client == "slipway" => Stage::MiniOs,
             Some(asked) if asked.client == "ipxe" && asked.answer.confirms() => Stage::Loaded,
-            Some(asked) if asked.answer.confirms() || asked.is_addressed_elsewhere() => Stage::Addressed,
+            Some(asked) if asked.is_addressed_elsewhere() => Stage::Addressed,
             Some(Asked {
-                answer:
-                    DhcpAnswer::Sent(DhcpReply::Offer | DhcpReply::Advertise)
-                    | DhcpAnswer::Would(DhcpReply::Offer | DhcpReply::Advertise),
+                answer: DhcpAnswer::Would(DhcpReply::Offer | DhcpReply::Advertise),
                 ..
             }) => Stage::Offered,
-            _ => Stage::Asks,
+            Some(asked) => asked.stage(),
+            None => Stage::Asks,
         },
         BootEventKind::Tftp { file, complete, .. } => fetched(file, *complete),
         BootEventKind::Http {
@@ -174,15 +178,12 @@ fn stage(event: &BootEvent) -> Stage {
 }
 
 fn fetched(path: &str, whole: bool) -> Stage {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    match name {
+    match file_name(path) {
         "initramfs" | "site" | "boot.args" if whole => Stage::MiniOs,
-        "kernel" | "initramfs" | "site" => Stage::Kernel,
+        "kernel" | "initramfs" | "site" | UNIFIED => Stage::Kernel,
         "boot.ipxe" | "grub.cfg" if whole => Stage::Script,
         "boot.ipxe" | "grub.cfg" | "autoexec.ipxe" => Stage::Loaded,
-        name if name == UNIFIED => Stage::Kernel,
-        name if whole && Loader::ALL.iter().any(|loader| loader.file() == name) => Stage::Loaded,
-        "grubx64.efi" if whole => Stage::Loaded,
+        name if whole && is_loader(name) => Stage::Loaded,
         _ => Stage::Loader,
     }
 }

@@ -2,6 +2,7 @@
 //! about it. Pure: the caller gathers the facts, including the time.
 
 mod agent;
+mod asked;
 mod attempt;
 mod dhcp;
 mod fetch;
@@ -16,8 +17,10 @@ use inventory_api::machine::{MachineState, MachineSummary};
 use inventory_api::network::{Gives, Missing, NetworkStatus, OtherServer};
 use inventory_api::{Guid, Mac, UnixMs};
 use serde::Serialize;
+use uuid::Uuid;
 
 use attempt::Attempt;
+pub(crate) use attempt::is_fetched;
 
 /// Silence of this length is worth reporting, in seconds.
 const QUIET: u64 = 60;
@@ -146,8 +149,7 @@ pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
     }
     match facts.machine {
         Some(machine) => sentences.push(machine.status.sentence.clone()),
-        None if facts.events.is_empty() => {}
-        None if stage <= Stage::Asks => {}
+        None if facts.events.is_empty() || stage <= Stage::Asks => {}
         None => sentences.push("No machine with this MAC is enrolled yet.".to_owned()),
     }
     Diagnosis { stage, sentences }
@@ -163,7 +165,7 @@ fn concerns(missing: &Missing, events: &[BootEvent], unheard_by_form: bool) -> b
     let mut asked = events
         .iter()
         .rev()
-        .filter_map(dhcp::asked)
+        .filter_map(asked::asked)
         .map(|asked| asked.client);
     match asked.find(|client| !matches!(*client, "ipxe" | "slipway")) {
         Some("bios" | "uefi-x64" | "uefi-x64-http") => architecture == "x86-64",
@@ -190,7 +192,7 @@ fn heard(facts: &Facts<'_>) -> (Stage, String) {
     match before {
         Some(before) if before.reach() < Stage::Agent && before.reach() != Stage::Disk => {
             let (stage, said) = conclude(facts, &before);
-            (stage, format!("It begins anew now; the last time: {said}"))
+            (stage, format!("It is starting over now; the last time: {said}"))
         }
         _ => conclude(facts, &last),
     }
@@ -223,7 +225,7 @@ fn conclude(facts: &Facts<'_>, attempt: &Attempt<'_>) -> (Stage, String) {
         BootEventKind::Chosen {
             choice,
             refused: Some(why),
-        } => format!("Somebody at its console chose {choice}, which was refused: {why}."),
+        } => format!("Somebody at its console chose {choice}, but that was refused: {why}."),
         BootEventKind::Chosen {
             choice,
             refused: None,
@@ -241,8 +243,8 @@ fn script(facts: &Facts<'_>, attempt: &Attempt<'_>, target: BootTarget) -> Strin
             purpose: Purpose::Rescue,
         } => format!("It was given the rescue system {ago} s ago, as somebody at its console chose."),
         BootTarget::MiniOs { purpose } => format!(
-            "It was given the boot script {ago} s ago (mini-os, to {purpose}), and has not asked for its kernel. If it stays so, the loader \
-             hangs, or a transfer from {server} (HTTP: TCP port {}, or TFTP) breaks off: look at the machine's console.",
+            "It was given the boot script {ago} s ago (mini-os, to {purpose}), but has not asked for its kernel. If this does not change, the \
+             loader hangs, or a transfer from {server} (HTTP: TCP port {}, or TFTP) breaks off: look at the machine's console.",
             facts.ports.http
         ),
         BootTarget::LocalDisk => local_disk(facts, ago),
@@ -253,20 +255,18 @@ fn script(facts: &Facts<'_>, attempt: &Attempt<'_>, target: BootTarget) -> Strin
 /// It was told to boot its own disk.
 fn local_disk(facts: &Facts<'_>, ago: u64) -> String {
     let told = format!("It was told to boot its own disk {ago} s ago");
-    match facts.machine {
-        None => format!("{told}."),
-        Some(machine) => {
-            let (state, mac) = (&machine.status.state, facts.mac);
-            match state.as_str() {
-                "deployed" => {
-                    format!("{told}: it is deployed. Its agent is heard next; if not, look at its console.")
-                }
-                "new" => format!(
-                    "{told}: nobody has decided about it yet. `slipway machine commission {mac}` checks it at its next boot."
-                ),
-                _ => format!("{told}: it is {state}."),
-            }
+    let Some(machine) = facts.machine else {
+        return format!("{told}.");
+    };
+    let (state, mac) = (&machine.status.state, facts.mac);
+    match state {
+        MachineState::Deployed => {
+            format!("{told}: it is deployed. Its agent should be heard next; if not, look at its console.")
         }
+        MachineState::New => format!(
+            "{told}: nobody has decided about it yet. `slipway machine commission {mac}` checks it at its next boot."
+        ),
+        _ => format!("{told}: it is {state}."),
     }
 }
 
@@ -283,30 +283,19 @@ fn twins(events: &[BootEvent]) -> Option<String> {
         .rev()
         .find(|(at, other, _)| !same_uuid(other, last) && last_at.since(*at) < TWINS_MS)?;
     let by = |relay: &Option<IpAddr>| relay.map_or(String::new(), |relay| format!(" (by relay {relay})"));
+    let (last_by, other_by) = (by(last_by), by(other_by));
     Some(format!(
-        "Two machines ask with this MAC: one has the UUID {last}{}, the other {other}{}. Give one NIC its own address back (it was \
-         cloned or set by hand), or unplug one.",
-        by(last_by),
-        by(other_by)
+        "Two machines ask with this MAC: one has the UUID {last}{last_by}, the other {other}{other_by}. Restore one NIC's own address (it was \
+         cloned or set by hand), or unplug one."
     ))
 }
 
 /// Compares UUIDs. Firmware and loader may write the first three fields in different byte orders.
 fn same_uuid(a: &str, b: &str) -> bool {
-    let swapped = |text: &str| {
-        let mut fields: Vec<String> = text.split('-').map(str::to_owned).collect();
-        for field in fields.iter_mut().take(3) {
-            let pairs: Vec<&str> = field
-                .as_bytes()
-                .chunks(2)
-                .rev()
-                .filter_map(|p| std::str::from_utf8(p).ok())
-                .collect();
-            *field = pairs.concat();
-        }
-        fields.join("-")
-    };
-    a == b || swapped(a) == b
+    match (a.parse::<Uuid>(), b.parse::<Uuid>()) {
+        (Ok(a), Ok(b)) => a == b || Uuid::from_bytes_le(*a.as_bytes()) == b,
+        _ => a == b,
+    }
 }
 
 impl Facts<'_> {
@@ -336,6 +325,11 @@ impl Facts<'_> {
             (None, _) => "this server".to_owned(),
         }
     }
+}
+
+/// The last part of a path.
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// "10.77.0.9 (02:00:00:00:00:09), which gives addresses and the boot file x": the chosen servers; `None`:

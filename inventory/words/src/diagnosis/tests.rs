@@ -306,7 +306,7 @@ fn the_attempt_that_tells_most_is_told() {
     let (stage, text) = said_of(&events, &[network()], None, 62_000);
     assert!(
         stage == Stage::Addressed
-            && text.contains("It begins anew now; the last time: ")
+            && text.contains("It is starting over now; the last time: ")
             && text.contains("UDP port 69"),
         "{text}"
     );

@@ -3,10 +3,11 @@
 use inventory_api::boot::{BootEventKind, BootTarget, ConnectionEnd, TftpEnd};
 use inventory_api::network::{Gives, OtherServer, Sender};
 
-use super::disk_size;
+use super::{disk_size, if_any};
 
 /// A boot event in words: (what, detail).
 pub fn event(what: &BootEventKind) -> (String, String) {
+    let cut_short = |cut: bool| if cut { ", NOT read to its end" } else { "" };
     match what {
         BootEventKind::Dhcp {
             message,
@@ -14,117 +15,103 @@ pub fn event(what: &BootEventKind) -> (String, String) {
             answer,
             boot_file,
             facts,
-        } => (
-            format!("DHCP {message}"),
-            format!(
-                "from {}{}: {answer}{}",
-                facts.who.as_deref().unwrap_or(client),
-                facts
-                    .relay
-                    .map_or(String::new(), |relay| format!(" by relay {relay}")),
-                boot_file
-                    .as_ref()
-                    .map_or(String::new(), |file| format!(", boot file {file}"))
-            ),
-        ),
+        } => {
+            let who = facts.who.as_deref().unwrap_or(client);
+            let relay = if_any(" by relay ", facts.relay);
+            let file = if_any(", boot file ", boot_file.as_ref());
+            (
+                format!("DHCP {message}"),
+                format!("from {who}{relay}: {answer}{file}"),
+            )
+        }
         BootEventKind::Tftp {
             file,
             bytes,
             complete,
             end,
             ..
-        } => (
-            "TFTP".to_owned(),
-            match end {
-                TftpEnd::NotFound => format!("{file}: there is no such file here"),
-                TftpEnd::NoGrub => format!("{file}: refused, GRUB was not fetched before"),
-                TftpEnd::Busy => format!("{file}: not answered, too many transfers"),
-                TftpEnd::Failed => format!("{file}: the server could not send it, see its log"),
-                TftpEnd::SizeAsked => format!("{file}: its length was asked for"),
-                TftpEnd::NeverAnswered => format!("{file}: the machine acknowledged nothing"),
-                TftpEnd::Complete
-                | TftpEnd::Refused
-                | TftpEnd::Silent
-                | TftpEnd::Unreachable
-                | TftpEnd::Superseded
-                | TftpEnd::Unknown => format!(
-                    "{file}: {}{}",
-                    disk_size(*bytes),
-                    if *complete { "" } else { ", NOT read to its end" }
-                ),
-            },
-        ),
-        BootEventKind::Connection { port, end, detail } => (
-            format!("port {port}"),
-            format!(
-                "a connection {}{}",
-                connection_end(*end),
-                detail
-                    .as_ref()
-                    .map_or(String::new(), |detail| format!(": {detail}"))
-            ),
-        ),
+        } => {
+            let end = match tftp_end(*end) {
+                Some(end) => end.to_owned(),
+                None => format!("{}{}", disk_size(*bytes), cut_short(!complete)),
+            };
+            ("TFTP".to_owned(), format!("{file}: {end}"))
+        }
+        BootEventKind::Connection { port, end, detail } => {
+            let (end, detail) = (connection_end(*end), if_any(": ", detail.as_ref()));
+            (format!("port {port}"), format!("a connection {end}{detail}"))
+        }
         BootEventKind::Agent {
             asked,
             status,
             code,
             detail,
-        } => (
-            format!("agent: {asked}"),
-            match code {
-                None => status.to_string(),
-                Some(code) => format!("{status} {code}: {}", detail.as_deref().unwrap_or_default()),
-            },
-        ),
-        BootEventKind::Http {
-            path,
-            status,
-            head: true,
-            ..
-        } => (
-            "HTTP".to_owned(),
-            format!("{path}: {status}, its length was asked for"),
-        ),
+        } => {
+            let code = code
+                .as_ref()
+                .map(|code| format!("{code}: {}", detail.as_deref().unwrap_or_default()));
+            (
+                format!("agent: {asked}"),
+                format!("{status}{}", if_any(" ", code)),
+            )
+        }
         BootEventKind::Http {
             path,
             bytes,
             status,
             partial,
-            ..
-        } => (
-            "HTTP".to_owned(),
-            format!(
-                "{path}: {status}, {}{}",
-                disk_size(*bytes),
-                if *partial { ", NOT read to its end" } else { "" }
-            ),
-        ),
-        BootEventKind::Chosen { choice, refused } => (
-            "boot menu".to_owned(),
-            match refused {
+            head,
+        } => {
+            let sent = match head {
+                true => "only its length was requested".to_owned(),
+                false => format!("{}{}", disk_size(*bytes), cut_short(*partial)),
+            };
+            ("HTTP".to_owned(), format!("{path}: {status}, {sent}"))
+        }
+        BootEventKind::Chosen { choice, refused } => {
+            let chosen = match refused {
                 Some(why) => format!("{choice} was chosen and refused: {why}"),
                 None => format!("{choice} was chosen at the console"),
-            },
-        ),
-        BootEventKind::Script { target } => (
-            "boot script".to_owned(),
-            match target {
+            };
+            ("boot menu".to_owned(), chosen)
+        }
+        BootEventKind::Script { target } => {
+            let target = match target {
                 BootTarget::MiniOs { purpose } => format!("boots the mini-os to {purpose}"),
                 BootTarget::LocalDisk => "boots the local disk".to_owned(),
-                BootTarget::Ignore => "no answer: this machine is not to be booted".to_owned(),
-            },
-        ),
+                BootTarget::Ignore => "no answer: Slipway leaves this machine alone".to_owned(),
+            };
+            ("boot script".to_owned(), target)
+        }
+    }
+}
+
+/// How a transfer ended that sent nothing; `None`: it sent something.
+fn tftp_end(end: TftpEnd) -> Option<&'static str> {
+    match end {
+        TftpEnd::NotFound => Some("no such file here"),
+        TftpEnd::NoGrub => Some("refused, GRUB was not fetched before"),
+        TftpEnd::Busy => Some("not answered, too many transfers"),
+        TftpEnd::Failed => Some("the server could not send it, see its log"),
+        TftpEnd::SizeAsked => Some("only its length was requested"),
+        TftpEnd::NeverAnswered => Some("the machine acknowledged nothing"),
+        TftpEnd::Complete
+        | TftpEnd::Refused
+        | TftpEnd::Silent
+        | TftpEnd::Unreachable
+        | TftpEnd::Superseded
+        | TftpEnd::Unknown => None,
     }
 }
 
 /// How a connection without a request ended, in words.
 pub fn connection_end(end: ConnectionEnd) -> &'static str {
     match end {
-        ConnectionEnd::Clock => "ended: the machine takes our certificate for not valid now",
+        ConnectionEnd::Clock => "ended: by the machine's clock our certificate is not valid",
         ConnectionEnd::Authority => "ended: the machine does not know our authority",
-        ConnectionEnd::Certificate => "ended: the machine does not take our certificate",
-        ConnectionEnd::Closed => "was closed before anything was asked",
-        ConnectionEnd::TimedOut => "brought nothing usable in time",
+        ConnectionEnd::Certificate => "ended: the machine does not accept our certificate",
+        ConnectionEnd::Closed => "was closed before any request",
+        ConnectionEnd::TimedOut => "timed out without a usable request",
         ConnectionEnd::Protocol => "spoke another protocol",
         ConnectionEnd::Busy => "was refused: too many connections",
         ConnectionEnd::Unknown => "ended",
@@ -138,11 +125,12 @@ pub fn silence(code: &str) -> &'static str {
 
 /// "GUID b8cef6030031333e, PXEClient": how the sender of an unanswered message identifies itself.
 pub fn sender(sender: &Sender) -> String {
-    let guid = sender.guid.map(|guid| format!("GUID {guid}"));
-    let id = sender.client_id.as_ref().filter(|_| guid.is_none());
-    let id = id.map(|id| format!("client id {id}"));
+    let id = match (&sender.guid, &sender.client_id) {
+        (Some(guid), _) => Some(format!("GUID {guid}")),
+        (None, id) => id.as_ref().map(|id| format!("client id {id}")),
+    };
     let relay = sender.relay.map(|relay| format!("by relay {relay}"));
-    let words = [guid, id, sender.vendor.clone(), relay];
+    let words = [id, sender.vendor.clone(), relay];
     words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
@@ -153,8 +141,5 @@ pub fn gives(server: &OtherServer) -> String {
         Gives::BootData => "boot data",
         Gives::Unknown => "?",
     };
-    match &server.boot_file {
-        Some(file) => format!("{gives}, boot file {file}"),
-        None => gives.to_owned(),
-    }
+    format!("{gives}{}", if_any(", boot file ", server.boot_file.as_ref()))
 }

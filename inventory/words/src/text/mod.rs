@@ -4,6 +4,7 @@ pub mod boot;
 pub mod plan;
 
 use std::borrow::Borrow;
+use std::fmt::Display;
 
 use inventory_api::machine::MachineSummary;
 pub use inventory_api::text::{counted, disk_size, memory_size, tame};
@@ -40,6 +41,16 @@ impl Moment {
     }
 }
 
+/// The value behind `before`, or nothing: " by relay 10.0.0.1".
+pub(crate) fn if_any(before: &str, value: Option<impl Display>) -> String {
+    value_or(before, value, "")
+}
+
+/// The value behind `before`, or other words: "the relay 10.0.0.1", "a relay".
+pub(crate) fn value_or(before: &str, value: Option<impl Display>, unknown: &str) -> String {
+    value.map_or_else(|| unknown.to_owned(), |value| format!("{before}{value}"))
+}
+
 /// Those that are present, joined with spaces: "Intel X710". `None`: none is present.
 pub fn joined<'a>(words: impl IntoIterator<Item = &'a Option<String>>) -> Option<String> {
     let words: Vec<&str> = words.into_iter().filter_map(Option::as_deref).collect();
@@ -48,10 +59,10 @@ pub fn joined<'a>(words: impl IntoIterator<Item = &'a Option<String>>) -> Option
 
 /// "a, b, c"; `none` for an empty list.
 pub fn listed<S: Borrow<str>>(words: &[S], none: &str) -> String {
-    if words.is_empty() {
-        return none.to_owned();
+    match words {
+        [] => none.to_owned(),
+        _ => words.join(", "),
     }
-    words.join(", ")
 }
 
 /// Percent-encodes a text as one segment of a URL path.
@@ -76,10 +87,9 @@ pub fn duration(ms: u64) -> String {
 }
 
 fn two(a: u64, a_unit: &str, b: u64, b_unit: &str) -> String {
-    if b == 0 {
-        format!("{a} {a_unit}")
-    } else {
-        format!("{a} {a_unit} {b} {b_unit}")
+    match b {
+        0 => format!("{a} {a_unit}"),
+        _ => format!("{a} {a_unit} {b} {b_unit}"),
     }
 }
 

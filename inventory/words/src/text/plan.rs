@@ -3,22 +3,17 @@
 use inventory_api::deploy::{Account, NicConfig, ScriptRun};
 use inventory_api::plan::{DiskTarget, ImageChannel, InstallPlan, Partition, PartitionRole, Step};
 
-use super::{counted, disk_size};
+use super::{counted, disk_size, if_any};
 
 /// "QEMU HARDDISK, serial S1, 11 GB": a disk by what its label shows.
 pub fn disk(disk: &DiskTarget) -> String {
-    let mut words = Vec::new();
-    if let Some(model) = &disk.model {
-        words.push(model.clone());
-    }
-    if let Some(serial) = &disk.serial {
-        words.push(format!("serial {serial}"));
-    }
-    if let Some(wwn) = &disk.wwn {
-        words.push(format!("WWN {wwn}"));
-    }
-    words.push(disk_size(disk.size_bytes));
-    words.join(", ")
+    let words = [
+        disk.model.clone(),
+        disk.serial.as_ref().map(|serial| format!("serial {serial}")),
+        disk.wwn.as_ref().map(|wwn| format!("WWN {wwn}")),
+        Some(disk_size(disk.size_bytes)),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Size of a partition in bytes: both LBAs are inclusive.
@@ -39,24 +34,22 @@ pub fn role(role: PartitionRole) -> &'static str {
 
 /// The partitions that a plan makes.
 pub fn partitions(plan: &InstallPlan) -> &[Partition] {
-    plan.steps
-        .iter()
-        .find_map(|step| match step {
-            Step::Partition { partitions, .. } => Some(partitions.as_slice()),
-            _ => None,
-        })
-        .unwrap_or(&[])
+    let mut steps = plan.steps.iter();
+    let found = steps.find_map(|step| match step {
+        Step::Partition { partitions, .. } => Some(partitions.as_slice()),
+        _ => None,
+    });
+    found.unwrap_or_default()
 }
 
 /// The accounts that a plan makes.
 pub fn accounts(plan: &InstallPlan) -> &[Account] {
-    plan.steps
-        .iter()
-        .find_map(|step| match step {
-            Step::Accounts { accounts } => Some(accounts.as_slice()),
-            _ => None,
-        })
-        .unwrap_or(&[])
+    let mut steps = plan.steps.iter();
+    let found = steps.find_map(|step| match step {
+        Step::Accounts { accounts } => Some(accounts.as_slice()),
+        _ => None,
+    });
+    found.unwrap_or_default()
 }
 
 /// Title of a step, by its stable name; an unknown name is returned unchanged.
@@ -82,6 +75,10 @@ pub fn step_title(name: &str) -> &str {
     }
 }
 
+fn listed<T>(all: &[T], separator: &str, words: impl Fn(&T) -> String) -> String {
+    all.iter().map(words).collect::<Vec<_>>().join(separator)
+}
+
 /// What a step will do, in detail but without password hashes.
 pub fn step_detail(step: &Step, plan: &InstallPlan) -> String {
     match step {
@@ -90,66 +87,49 @@ pub fn step_detail(step: &Step, plan: &InstallPlan) -> String {
             disk(&plan.disk)
         ),
         Step::Partition { partitions, .. } => {
-            let list: Vec<String> = partitions
-                .iter()
-                .map(|p| {
-                    let size = disk_size(partition_bytes(p, plan.disk.block_bytes));
-                    format!("{} {} ({size})", p.number, role(p.role))
-                })
-                .collect();
-            format!("GPT: {}", list.join(", "))
+            let list = listed(partitions, ", ", |p| {
+                let size = disk_size(partition_bytes(p, plan.disk.block_bytes));
+                format!("{} {} ({size})", p.number, role(p.role))
+            });
+            format!("GPT: {list}")
         }
-        Step::MakeFat { partition, label, .. } => {
-            format!("FAT32 on partition {partition}, labelled {label}")
-        }
+        Step::MakeFat { partition, label, .. } => format!("FAT32 on partition {partition}, labelled {label}"),
         Step::WriteImage {
             partition, source, ..
-        } => format!(
-            "{} {} to partition {partition}: {} read over {}, {} written; SHA-256 {}…",
-            plan.image,
-            plan.image_version,
-            disk_size(source.compressed_bytes),
-            match source.channel {
+        } => {
+            let channel = match source.channel {
                 ImageChannel::Http => "HTTP, checked by digest",
                 ImageChannel::MutualTls => "mutual TLS",
-            },
-            disk_size(source.content_bytes),
-            &source.sha256.to_string()[..12],
-        ),
+            };
+            format!(
+                "{} {} to partition {partition}: {} read over {channel}, {} written; SHA-256 {}…",
+                plan.image,
+                plan.image_version,
+                disk_size(source.compressed_bytes),
+                disk_size(source.content_bytes),
+                &source.sha256.to_string()[..12],
+            )
+        }
         Step::Bootloader { kernel_args, .. } if kernel_args.is_empty() => "GRUB for BIOS and UEFI".to_owned(),
-        Step::Bootloader { kernel_args, .. } => format!(
-            "GRUB for BIOS and UEFI; kernel arguments {}",
-            kernel_args.join(" ")
-        ),
-        Step::Fstab { mounts } => {
-            let list: Vec<String> = mounts
-                .iter()
-                .map(|m| format!("{} ({})", m.path, m.kind))
-                .collect();
-            list.join(", ")
+        Step::Bootloader { kernel_args, .. } => {
+            format!(
+                "GRUB for BIOS and UEFI; kernel arguments {}",
+                kernel_args.join(" ")
+            )
         }
+        Step::Fstab { mounts } => listed(mounts, ", ", |m| format!("{} ({})", m.path, m.kind)),
         Step::Hostname { hostname } => hostname.clone(),
-        Step::Network { nics } => nics.iter().map(nic).collect::<Vec<_>>().join("; "),
-        Step::Accounts { accounts } => accounts.iter().map(account).collect::<Vec<_>>().join("; "),
-        Step::Cron { jobs } => {
-            let list: Vec<String> = jobs
-                .iter()
-                .map(|j| format!("{}: {} as {}", j.name, j.schedule, j.user))
-                .collect();
-            list.join("; ")
-        }
-        Step::Scripts { scripts } => {
-            let list: Vec<String> = scripts
-                .iter()
-                .map(|s| match (s.run, &s.path) {
-                    (ScriptRun::FirstBoot, _) => format!("{} (once, on first boot)", s.name),
-                    (ScriptRun::Kept, Some(path)) => format!("{} (kept as {path})", s.name),
-                    (ScriptRun::Kept, None) => format!("{} (kept as /usr/local/sbin/{})", s.name, s.name),
-                })
-                .collect();
-            list.join("; ")
-        }
-        Step::Agent {} => "slipway-agent as a systemd service, with this machine's identity".to_owned(),
+        Step::Network { nics } => listed(nics, "; ", nic),
+        Step::Accounts { accounts } => listed(accounts, "; ", account),
+        Step::Cron { jobs } => listed(jobs, "; ", |j| {
+            format!("{}: {} as {}", j.name, j.schedule, j.user)
+        }),
+        Step::Scripts { scripts } => listed(scripts, "; ", |s| match (s.run, &s.path) {
+            (ScriptRun::FirstBoot, _) => format!("{} (once, on first boot)", s.name),
+            (ScriptRun::Kept, Some(path)) => format!("{} (kept as {path})", s.name),
+            (ScriptRun::Kept, None) => format!("{} (kept as /usr/local/sbin/{})", s.name, s.name),
+        }),
+        Step::Agent {} => "slipway-agent as a systemd service, with this machine's credentials".to_owned(),
         Step::BootOrder { .. } => "UEFI boot order: network first, then this disk".to_owned(),
         Step::Finish {} => "Partition table and file system are read back before the reboot".to_owned(),
     }
@@ -163,30 +143,23 @@ pub fn nic(nic: &NicConfig) -> String {
     if nic.addresses.is_empty() {
         return format!("{who}: DHCP");
     }
-    let mut text = format!("{who}: {}", nic.addresses.join(", "));
-    if let Some(gateway) = &nic.gateway {
-        text.push_str(&format!(", gateway {gateway}"));
-    }
-    if !nic.dns.is_empty() {
-        text.push_str(&format!(", DNS {}", nic.dns.join(", ")));
-    }
-    text
+    let gateway = if_any(", gateway ", nic.gateway.as_ref());
+    let dns = if_any(", DNS ", (!nic.dns.is_empty()).then(|| nic.dns.join(", ")));
+    format!("{who}: {}{gateway}{dns}", nic.addresses.join(", "))
 }
 
 /// An account in words: name, rights, number of SSH keys. Never the hash.
 pub fn account(account: &Account) -> String {
-    let mut parts = Vec::new();
-    if account.sudo {
-        parts.push("sudo".to_owned());
-    }
-    if !account.groups.is_empty() {
-        parts.push(format!("groups {}", account.groups.join(", ")));
-    }
-    parts.push(match account.ssh_keys.len() {
+    let sudo = if account.sudo { "sudo; " } else { "" };
+    let groups = match account.groups.as_slice() {
+        [] => String::new(),
+        groups => format!("groups {}; ", groups.join(", ")),
+    };
+    let keys = match account.ssh_keys.len() {
         0 => "no SSH key".to_owned(),
         n => counted(n as u64, "SSH key"),
-    });
-    format!("{} ({})", account.name, parts.join("; "))
+    };
+    format!("{} ({sudo}{groups}{keys})", account.name)
 }
 
 #[cfg(test)]
