@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dhcp::{DhcpAnswer, DhcpMessage};
 use crate::id::{Mac, UnixMs};
+use crate::words::shown_as_on_wire;
 
 /// What a machine boots from the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -366,17 +367,9 @@ impl fmt::Debug for BootArgs {
     }
 }
 
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
+shown_as_on_wire!(Purpose);
 
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
+shown_as_on_wire!(Choice);
 
 impl std::str::FromStr for Choice {
     type Err = ();

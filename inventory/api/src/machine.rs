@@ -1,6 +1,5 @@
 //! Machines as API, CLI and page show them.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,7 @@ use crate::deploy::DeployRequest;
 use crate::id::{Mac, MachineId, PlanId, UnixMs};
 use crate::plan::InstallPlan;
 use crate::report::AssetReport;
-use crate::words::words;
+use crate::words::{shown_as_on_wire, words};
 
 words!(
     /// The lifecycle state of a machine.
@@ -136,11 +135,7 @@ impl Verb {
     ];
 }
 
-impl fmt::Display for Verb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
+shown_as_on_wire!(Verb);
 
 impl FromStr for Verb {
     type Err = ();

@@ -1,10 +1,9 @@
 //! Parts and their history: `GET /v1/parts/{serial}`.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::id::{MachineId, UnixMs};
+use crate::words::shown_as_on_wire;
 
 /// What kind of thing a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,12 +30,7 @@ pub enum PartKind {
     Unknown,
 }
 
-impl fmt::Display for PartKind {
-    /// The word, as on the wire.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
+shown_as_on_wire!(PartKind);
 
 impl PartKind {
     /// Whether it can be replaced while the machine runs.
@@ -117,12 +111,7 @@ pub enum PartEventKind {
     Unknown,
 }
 
-impl fmt::Display for PartEventKind {
-    /// The word, as on the wire.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
+shown_as_on_wire!(PartEventKind);
 
 /// A part of this machine that is also in another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

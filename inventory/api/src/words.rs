@@ -44,17 +44,19 @@ macro_rules! words {
             }
         }
 
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.serialize_str(self.as_str())
-            }
-        }
+        crate::id::text_serde!($name, $name::try_from);
+    };
+}
+pub(crate) use words;
 
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                <String as serde::Deserialize>::deserialize(d).map(|word| $name::from(word.as_str()))
+/// Displays an enum as its word on the wire.
+macro_rules! shown_as_on_wire {
+    ($name:ty) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                serde::Serialize::serialize(self, f)
             }
         }
     };
 }
-pub(crate) use words;
+pub(crate) use shown_as_on_wire;
