@@ -8,7 +8,7 @@ use inventory_api::{MachineId, PlanId, UnixMs};
 use crate::event::{Action, AfterCheck, Event, IDENTITY_CONFLICT};
 use crate::state::{
     BootPhase, Commissioning, DeployPhase, Deployed, Deploying, DiskState, Failed, Limits, Quarantined,
-    Ready, Releasing, Stage, State,
+    Ready, Releasing, Stage, State, Transient,
 };
 use crate::status::state_name;
 
@@ -133,9 +133,7 @@ fn commissioning(limits: &Limits, now: UnixMs, first: bool) -> State {
 /// The first attempt at a plan, starting in this phase.
 fn attempt(plan: PlanId, phase: DeployPhase, limits: &Limits, now: UnixMs) -> Deploying {
     let (seconds, disk) = match phase {
-        DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => {
-            (limits.await_boot_seconds, DiskState::Untouched)
-        }
+        DeployPhase::Boot { .. } => (limits.await_boot_seconds, DiskState::Untouched),
         DeployPhase::Installing { .. } => (limits.step_seconds, DiskState::Untouched),
         DeployPhase::AwaitLocalBoot { .. } => (limits.local_boot_seconds, DiskState::Installed),
         DeployPhase::Verifying => (limits.verify_seconds, DiskState::Installed),
@@ -159,32 +157,45 @@ fn releasing(plan: Option<PlanId>, limits: &Limits, now: UnixMs) -> State {
     })
 }
 
-fn failed(
-    during: Stage,
-    plan: Option<&PlanId>,
-    disk: DiskState,
-    reason: &str,
-    detail: impl Into<String>,
-) -> Outcome {
-    let failed = Failed {
-        during,
-        reason: reason.to_owned(),
-        detail: detail.into(),
-        plan: plan.cloned(),
-        disk,
-    };
-    to_with(State::Failed(failed), &[Action::DropTickets])
-}
+impl Transient<'_> {
+    fn failed(self, reason: &str, detail: impl Into<String>) -> Outcome {
+        let (during, plan, disk) = match self {
+            Transient::Commissioning(_) => (Stage::Commissioning, None, DiskState::Untouched),
+            Transient::Deploying(d) => (Stage::Deploying, Some(&d.plan), d.disk),
+            Transient::Releasing(r) if r.wiping => (Stage::Releasing, r.plan.as_ref(), DiskState::Partial),
+            Transient::Releasing(r) => (Stage::Releasing, r.plan.as_ref(), DiskState::Installed),
+        };
+        let failed = Failed {
+            during,
+            reason: reason.to_owned(),
+            detail: detail.into(),
+            plan: plan.cloned(),
+            disk,
+        };
+        to_with(State::Failed(failed), &[Action::DropTickets])
+    }
 
-impl Commissioning {
-    fn failed(&self, reason: &str, detail: impl Into<String>) -> Outcome {
-        failed(Stage::Commissioning, None, DiskState::Untouched, reason, detail)
+    /// On, or back, on its way into the mini-os.
+    fn booting(self, phase: BootPhase, deadline: UnixMs) -> Outcome {
+        match self {
+            Transient::Commissioning(c) => to(State::Commissioning(Commissioning {
+                phase,
+                deadline,
+                first: c.first,
+            })),
+            Transient::Deploying(d) => d.moved(DeployPhase::Boot { phase }, deadline),
+            Transient::Releasing(r) => to(State::Releasing(Releasing {
+                phase,
+                deadline,
+                ..r.clone()
+            })),
+        }
     }
 }
 
 impl Deploying {
     fn failed(&self, reason: &str, detail: impl Into<String>) -> Outcome {
-        failed(Stage::Deploying, Some(&self.plan), self.disk, reason, detail)
+        Transient::Deploying(self).failed(reason, detail)
     }
 
     fn moved(&self, phase: DeployPhase, deadline: UnixMs) -> Outcome {
@@ -193,16 +204,6 @@ impl Deploying {
             deadline,
             ..self.clone()
         }))
-    }
-}
-
-impl Releasing {
-    fn failed(&self, reason: &str, detail: impl Into<String>) -> Outcome {
-        let disk = match self.wiping {
-            true => DiskState::Partial,
-            false => DiskState::Installed,
-        };
-        failed(Stage::Releasing, self.plan.as_ref(), disk, reason, detail)
     }
 }
 
@@ -228,20 +229,14 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
         | Event::WipeDoubted { .. }
         | Event::Admit
         | Event::AtConsole { .. } => noted(state),
-        Event::ConflictResolved { open, .. } => match state {
-            State::Quarantined(q) if *open == 0 && q.reason == IDENTITY_CONFLICT => {
-                to(commissioning(limits, now, false))
+        Event::ConflictResolved { open, .. } => {
+            let was_it =
+                matches!(state, State::Quarantined(q) if *open == 0 && q.reason == IDENTITY_CONFLICT);
+            match was_it {
+                true => to(commissioning(limits, now, false)),
+                false => noted(state),
             }
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Failed(_)
-            | State::Quarantined(_)
-            | State::Retired => noted(state),
-        },
+        }
         Event::SecurityAlarm { code, detail } => alarmed(state, code, detail),
         Event::Folded { into, .. } => fold(state, event, into),
         Event::ScriptGiven { target } => script_given(state, *target, limits, now),
@@ -253,15 +248,11 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
         } => reported(state, event, (*verdict, detail, after), limits, now),
         Event::ResidentReported => resident_reported(state, event, limits, now),
         Event::StepStarting { plan, index, name } => match installing(state, plan) {
-            Ok(d) => to(State::Deploying(Deploying {
-                phase: DeployPhase::Installing {
-                    step: Some(*index),
-                    name: Some(name.clone()),
-                },
-                disk: DiskState::Partial,
-                deadline: now.plus_seconds(limits.step_seconds),
-                ..d.clone()
-            })),
+            Ok(d) => {
+                let (step, name) = (Some(*index), Some(name.clone()));
+                let deadline = now.plus_seconds(limits.step_seconds);
+                written(d, DiskState::Partial).moved(DeployPhase::Installing { step, name }, deadline)
+            }
             Err(is) => no_fact(event, is),
         },
         Event::StepFailed {
@@ -275,7 +266,7 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
             Ok(d) => {
                 // An earlier attempt may have written even if this one did not.
                 let disk = if *wrote { DiskState::Partial } else { d.before };
-                Deploying { disk, ..d.clone() }.failed(code, format!("step {name}: {detail}"))
+                written(d, disk).failed(code, format!("step {name}: {detail}"))
             }
             Err(is) => no_fact(event, is),
         },
@@ -286,11 +277,11 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
             Err(is) => no_fact(event, is),
         },
         Event::WipeFailed { code, detail } => match wiping(state) {
-            Ok(r) => r.failed(code, detail),
+            Ok(release) => release.failed(code, detail),
             Err(is) => no_fact(event, is),
         },
-        Event::DeadlinePassed { deadline } => match state.deadline() {
-            Some(own) if *deadline == own && now >= own => timed_out(state),
+        Event::DeadlinePassed { deadline } => match state.transient() {
+            Some(late) if *deadline == late.deadline() && now >= *deadline => timed_out(late),
             Some(_) | None => stays(state),
         },
     }
@@ -310,12 +301,9 @@ fn commission(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Out
 
 fn deploy(state: &State, event: &Event, plan: &PlanId, limits: &Limits, now: UnixMs) -> Outcome {
     match state {
-        State::Ready(_) | State::Failed(_) => to(State::Deploying(attempt(
-            plan.clone(),
-            DeployPhase::AwaitBoot,
-            limits,
-            now,
-        ))),
+        State::Ready(_) | State::Failed(_) => {
+            to(State::Deploying(attempt(plan.clone(), POWERED_OFF, limits, now)))
+        }
         State::New
         | State::Commissioning(_)
         | State::Deploying(_)
@@ -373,17 +361,15 @@ fn retry(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome 
 }
 
 fn abort(state: &State, event: &Event) -> Outcome {
-    match state {
-        State::Commissioning(c) => c.failed("aborted", "the commissioning was aborted"),
-        State::Deploying(d) => d.failed("aborted", "the deployment was aborted"),
-        State::Releasing(r) => r.failed("aborted", "the release was aborted"),
-        State::New
-        | State::Ready(_)
-        | State::Deployed(_)
-        | State::Failed(_)
-        | State::Quarantined(_)
-        | State::Retired => no_verb(event, state),
-    }
+    let Some(transient) = state.transient() else {
+        return no_verb(event, state);
+    };
+    let what = match transient {
+        Transient::Commissioning(_) => "commissioning",
+        Transient::Deploying(_) => "deployment",
+        Transient::Releasing(_) => "release",
+    };
+    transient.failed("aborted", format!("the {what} was aborted"))
 }
 
 fn alarmed(state: &State, code: &str, detail: &str) -> Outcome {
@@ -464,11 +450,9 @@ fn resident_reported(state: &State, event: &Event, limits: &Limits, now: UnixMs)
             DeployPhase::AwaitLocalBoot { .. } => {
                 d.moved(DeployPhase::Verifying, now.plus_seconds(limits.verify_seconds))
             }
-            DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::Installing { .. }
-            | DeployPhase::Verifying => stays(state),
+            DeployPhase::Boot { .. } | DeployPhase::Installing { .. } | DeployPhase::Verifying => {
+                stays(state)
+            }
         },
         State::Deployed(_) | State::Releasing(_) | State::Failed(_) => stays(state),
         State::New | State::Commissioning(_) | State::Ready(_) | State::Quarantined(_) | State::Retired => {
@@ -518,24 +502,23 @@ fn verified(state: &State, event: &Event, plan: &PlanId, failing: &[String]) -> 
 
 /// The deployment that installs this plan; else what the machine is doing instead.
 fn installing<'a>(state: &'a State, plan: &PlanId) -> Result<&'a Deploying, &'static str> {
-    match state {
-        State::Deploying(d) => match d.phase {
+    match state.transient() {
+        Some(Transient::Deploying(d)) => match d.phase {
             DeployPhase::Installing { .. } if d.plan == *plan => Ok(d),
-            DeployPhase::Installing { .. }
-            | DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
+            DeployPhase::Boot { .. }
+            | DeployPhase::Installing { .. }
             | DeployPhase::AwaitLocalBoot { .. }
             | DeployPhase::Verifying => Err("not installing this plan"),
         },
-        State::New
-        | State::Commissioning(_)
-        | State::Ready(_)
-        | State::Deployed(_)
-        | State::Releasing(_)
-        | State::Failed(_)
-        | State::Quarantined(_)
-        | State::Retired => Err(state_name(state)),
+        Some(Transient::Commissioning(_) | Transient::Releasing(_)) | None => Err(state_name(state)),
+    }
+}
+
+/// The same with another content of its disk.
+fn written(deploying: &Deploying, disk: DiskState) -> Deploying {
+    Deploying {
+        disk,
+        ..deploying.clone()
     }
 }
 
@@ -544,18 +527,11 @@ fn is_installed(state: &State, plan: &PlanId) -> bool {
 }
 
 /// The release that wipes; else what the machine is doing instead.
-fn wiping(state: &State) -> Result<&Releasing, &'static str> {
-    match state {
-        State::Releasing(r) if r.wiping => Ok(r),
-        State::Releasing(_) => Err("not wiping"),
-        State::New
-        | State::Commissioning(_)
-        | State::Ready(_)
-        | State::Deploying(_)
-        | State::Deployed(_)
-        | State::Failed(_)
-        | State::Quarantined(_)
-        | State::Retired => Err(state_name(state)),
+fn wiping(state: &State) -> Result<Transient<'_>, &'static str> {
+    match state.transient() {
+        Some(Transient::Releasing(r)) if r.wiping => Ok(Transient::Releasing(r)),
+        Some(Transient::Releasing(_)) => Err("not wiping"),
+        Some(Transient::Commissioning(_) | Transient::Deploying(_)) | None => Err(state_name(state)),
     }
 }
 
@@ -569,17 +545,21 @@ fn commissioned(
     now: UnixMs,
 ) -> Outcome {
     if verdict == Some(Verdict::Fail) {
-        return c.failed("check-failed", detail);
+        return Transient::Commissioning(c).failed("check-failed", detail);
     }
     let next = match after {
         AfterCheck::Hold => ready(verdict, None),
         AfterCheck::NotExpected { why } => ready(verdict, Some(why.clone())),
         AfterCheck::Deploy { plan } => State::Deploying(attempt(plan.clone(), NOTHING_YET, limits, now)),
-        AfterCheck::CannotPlan { code, detail } => return c.failed(code, detail),
+        AfterCheck::CannotPlan { code, detail } => return Transient::Commissioning(c).failed(code, detail),
     };
     to_with(next, &[Action::DropTickets])
 }
 
+/// Waits for the machine to netboot.
+const POWERED_OFF: DeployPhase = DeployPhase::Boot {
+    phase: BootPhase::AwaitBoot,
+};
 /// The agent has the plan and has not started a step.
 const NOTHING_YET: DeployPhase = DeployPhase::Installing {
     step: None,
@@ -587,32 +567,18 @@ const NOTHING_YET: DeployPhase = DeployPhase::Installing {
 };
 
 fn script_given(state: &State, target: BootTarget, limits: &Limits, now: UnixMs) -> Outcome {
-    match (state, target) {
-        (State::Commissioning(c), BootTarget::MiniOs { .. }) => match boot_started(c.phase, c.deadline, limits, now) {
-            Some((phase, deadline)) => to(State::Commissioning(Commissioning {
-                phase,
-                deadline,
-                first: c.first,
-            })),
-            None => stays(state),
+    match (state.transient(), target) {
+        (Some(transient), BootTarget::MiniOs { .. }) => match transient.boot() {
+            Some(BootPhase::AwaitBoot) => {
+                let seconds = limits.boot_seconds + limits.report_seconds;
+                transient.booting(BootPhase::Booting, now.plus_seconds(seconds))
+            }
+            // Later scripts (the machine lost power, or its loader asked twice) do not move the deadline, so that a machine in a
+            // reboot loop still times out.
+            Some(BootPhase::Claimed) => transient.booting(BootPhase::Booting, transient.deadline()),
+            Some(BootPhase::Booting) | None => stays(state),
         },
-        (State::Releasing(r), BootTarget::MiniOs { .. }) if !r.wiping => {
-            match boot_started(r.phase, r.deadline, limits, now) {
-                Some((phase, deadline)) => to(State::Releasing(Releasing {
-                    phase,
-                    deadline,
-                    ..r.clone()
-                })),
-                None => stays(state),
-            }
-        }
-        (State::Deploying(d), BootTarget::MiniOs { .. }) => {
-            match d.phase.boot().and_then(|p| boot_started(p, d.deadline, limits, now)) {
-                Some((_, deadline)) => d.moved(DeployPhase::Booting, deadline),
-                None => stays(state),
-            }
-        }
-        (State::Deploying(d), BootTarget::LocalDisk) => match d.phase {
+        (Some(Transient::Deploying(d)), BootTarget::LocalDisk) => match d.phase {
             DeployPhase::AwaitLocalBoot { boots } if boots >= limits.local_boots => d.failed(
                 "local-boot-loop",
                 format!(
@@ -623,45 +589,25 @@ fn script_given(state: &State, target: BootTarget, limits: &Limits, now: UnixMs)
             DeployPhase::AwaitLocalBoot { boots } => {
                 d.moved(DeployPhase::AwaitLocalBoot { boots: boots + 1 }, d.deadline)
             }
-            DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::Installing { .. }
-            | DeployPhase::Verifying => stays(state),
+            DeployPhase::Boot { .. } | DeployPhase::Installing { .. } | DeployPhase::Verifying => {
+                stays(state)
+            }
         },
         // Every boot of a deployed machine ends here.
-        (
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Failed(_)
-            | State::Quarantined(_)
-            | State::Retired,
-            BootTarget::MiniOs { .. } | BootTarget::LocalDisk | BootTarget::Ignore,
-        ) => stays(state),
+        (None, BootTarget::MiniOs { .. } | BootTarget::LocalDisk)
+        | (Some(Transient::Commissioning(_) | Transient::Releasing(_)), BootTarget::LocalDisk)
+        | (None | Some(_), BootTarget::Ignore) => stays(state),
     }
 }
 
 fn claimed(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
     let reports_by = now.plus_seconds(limits.report_seconds);
+    let claims = |t: Transient| t.booting(BootPhase::Claimed, t.deadline().max(reports_by));
     match state {
-        State::Commissioning(c) => to(State::Commissioning(Commissioning {
-            phase: BootPhase::Claimed,
-            deadline: c.deadline.max(reports_by),
-            first: c.first,
-        })),
-        State::Releasing(r) => to(State::Releasing(Releasing {
-            phase: BootPhase::Claimed,
-            deadline: r.deadline.max(reports_by),
-            ..r.clone()
-        })),
+        State::Commissioning(c) => claims(Transient::Commissioning(c)),
+        State::Releasing(r) => claims(Transient::Releasing(r)),
         State::Deploying(d) => match d.phase {
-            DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => {
-                d.moved(DeployPhase::Claimed, d.deadline.max(reports_by))
-            }
+            DeployPhase::Boot { .. } => claims(Transient::Deploying(d)),
             // The machine lost power during the installation: it starts again from the first step, a bounded number of times.
             DeployPhase::Installing { .. } if d.attempt >= limits.attempts => d.failed(
                 "too-many-attempts",
@@ -671,7 +617,9 @@ fn claimed(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcom
                 ),
             ),
             DeployPhase::Installing { .. } => to(State::Deploying(Deploying {
-                phase: DeployPhase::Claimed,
+                phase: DeployPhase::Boot {
+                    phase: BootPhase::Claimed,
+                },
                 attempt: d.attempt + 1,
                 before: d.disk,
                 deadline: reports_by,
@@ -686,38 +634,20 @@ fn claimed(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcom
     }
 }
 
-/// A boot script was sent in this phase. The first one sets the boot deadline; later ones (the machine lost power, or its loader
-/// asked twice) do not move it, so that a machine in a reboot loop still times out.
-fn boot_started(
-    phase: BootPhase,
-    deadline: UnixMs,
-    limits: &Limits,
-    now: UnixMs,
-) -> Option<(BootPhase, UnixMs)> {
+/// Why a machine did not come up in the mini-os: code and sentence.
+fn boot_timeout(phase: BootPhase) -> (&'static str, &'static str) {
     match phase {
-        BootPhase::AwaitBoot => Some((
-            BootPhase::Booting,
-            now.plus_seconds(limits.boot_seconds + limits.report_seconds),
-        )),
-        BootPhase::Booting => None,
-        BootPhase::Claimed => Some((BootPhase::Booting, deadline)),
-    }
-}
-
-/// The failure of a machine that did not come up in the mini-os.
-fn boot_timeout(phase: BootPhase, fail: impl Fn(&str, &str) -> Outcome) -> Outcome {
-    match phase {
-        BootPhase::AwaitBoot => fail(
+        BootPhase::AwaitBoot => (
             "no-boot",
             "the machine did not ask the network to boot: is it powered on, cabled to the provisioning network, and set \
              to boot from it first?",
         ),
-        BootPhase::Booting => fail(
+        BootPhase::Booting => (
             "boot-timeout",
             "the boot script was sent, but no agent claimed its ticket: look at the machine's console (too little \
              memory, or no driver for its NIC in the mini-os)",
         ),
-        BootPhase::Claimed => fail(
+        BootPhase::Claimed => (
             "report-timeout",
             "the agent started, but its report never came: look at the machine's console",
         ),
@@ -730,7 +660,7 @@ fn resumed(f: &Failed, limits: &Limits, now: UnixMs) -> Outcome {
         (Stage::Deploying, Some(plan)) => {
             let phase = match f.disk {
                 DiskState::Installed => DeployPhase::AwaitLocalBoot { boots: 0 },
-                DiskState::Untouched | DiskState::Partial => DeployPhase::AwaitBoot,
+                DiskState::Untouched | DiskState::Partial => POWERED_OFF,
             };
             to(State::Deploying(Deploying {
                 disk: f.disk,
@@ -746,42 +676,31 @@ fn resumed(f: &Failed, limits: &Limits, now: UnixMs) -> Outcome {
 }
 
 /// The deadline of a transient state passed.
-fn timed_out(state: &State) -> Outcome {
-    match state {
-        State::Commissioning(c) => boot_timeout(c.phase, |reason, detail| c.failed(reason, detail)),
-        State::Releasing(r) if r.wiping => r.failed(
+fn timed_out(late: Transient<'_>) -> Outcome {
+    let (reason, detail) = match late {
+        Transient::Commissioning(c) => boot_timeout(c.phase),
+        Transient::Releasing(r) if r.wiping => (
             "wipe-timeout",
             "the wipe did not end in time: the machine is silent or its disk hangs",
         ),
-        State::Releasing(r) => boot_timeout(r.phase, |reason, detail| r.failed(reason, detail)),
-        State::Deploying(d) => {
-            let fail = |reason: &str, detail: &str| d.failed(reason, detail);
-            match &d.phase {
-                DeployPhase::AwaitBoot => boot_timeout(BootPhase::AwaitBoot, fail),
-                DeployPhase::Booting => boot_timeout(BootPhase::Booting, fail),
-                DeployPhase::Claimed => boot_timeout(BootPhase::Claimed, fail),
-                DeployPhase::Installing { name, .. } => d.failed(
-                    "install-timeout",
-                    format!(
-                        "step {} did not end in time: the machine is silent or its disk hangs",
-                        name.as_deref().unwrap_or("(first)")
-                    ),
-                ),
-                DeployPhase::AwaitLocalBoot { .. } => fail(
-                    "local-boot-timeout",
-                    "the installed system did not come up: look at the machine's console and its boot order",
-                ),
-                DeployPhase::Verifying => fail(
-                    "verify-timeout",
-                    "the resident agent reported, but its verification never came: does a first-boot script hang?",
-                ),
+        Transient::Releasing(r) => boot_timeout(r.phase),
+        Transient::Deploying(d) => match &d.phase {
+            DeployPhase::Boot { phase } => boot_timeout(*phase),
+            DeployPhase::Installing { name, .. } => {
+                let step = name.as_deref().unwrap_or("(first)");
+                let detail =
+                    format!("step {step} did not end in time: the machine is silent or its disk hangs");
+                return d.failed("install-timeout", detail);
             }
-        }
-        State::New
-        | State::Ready(_)
-        | State::Deployed(_)
-        | State::Failed(_)
-        | State::Quarantined(_)
-        | State::Retired => stays(state),
-    }
+            DeployPhase::AwaitLocalBoot { .. } => (
+                "local-boot-timeout",
+                "the installed system did not come up: look at the machine's console and its boot order",
+            ),
+            DeployPhase::Verifying => (
+                "verify-timeout",
+                "the resident agent reported, but its verification never came: does a first-boot script hang?",
+            ),
+        },
+    };
+    late.failed(reason, detail)
 }
