@@ -37,7 +37,7 @@ impl<'a> Findings<'a> {
         found: &str,
         sentence: &str,
     ) {
-        self.add_as(default_severity(code), code, place, expected, found, sentence);
+        self.add_as(code::severity(code), code, place, expected, found, sentence);
     }
 
     /// An expected fact that is not reported. It may be right, so it is a warning unless the profile says otherwise. `label` is the place
@@ -186,45 +186,5 @@ impl<'a> Findings<'a> {
             verdict,
             findings: self.list,
         }
-    }
-}
-
-/// Default severities: a warning for more parts than ordered, another place than planned, or wear; everything else is an error.
-fn default_severity(code: &str) -> Severity {
-    match code {
-        code::CPU_VULNERABLE => Severity::Info,
-        code::CPU_EXTRA
-        | code::CPU_MOVED
-        | code::CPU_SWAPPED
-        | code::MICROCODE_OTHER
-        | code::CPU_OTHER_STEPPING
-        | code::DIMM_EXTRA
-        | code::DIMM_LARGER
-        | code::DIMM_MOVED
-        | code::DIMM_SWAPPED
-        | code::MEMORY_LOST
-        | code::DISK_EXTRA
-        | code::DISK_LARGER
-        | code::DISK_MOVED
-        | code::DISK_SWAPPED
-        | code::DISK_WORN
-        | code::NIC_EXTRA
-        | code::NIC_MOVED
-        | code::GPU_EXTRA
-        | code::PSU_EXTRA
-        | code::PSU_MOVED
-        | code::PSU_UNPLUGGED
-        | code::PCI_EXTRA
-        | code::NO_DRIVER
-        | code::BMC_EVENTS
-        | code::SENSOR_ALARM
-        | code::BATTERY_FAILED
-        | code::MEMORY_CORRECTED
-        | code::DISK_ERRORS
-        | code::DISK_LINK_ERRORS
-        | code::DISK_PATHS
-        | code::LINK_SLOW
-        | code::CABLE_SILENT => Severity::Warning,
-        _ => Severity::Error,
     }
 }
