@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_or_no_report_is_refused() {
+    fn bytes_that_are_not_json_or_not_a_report_are_refused() {
         for bad in ["", "{", "{} x", r#"{"disks":7}"#, "\u{0}"] {
             assert!(read_asset_report(bad.as_bytes()).is_err(), "{bad}");
         }

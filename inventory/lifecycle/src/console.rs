@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_grows() {
+    fn each_wrong_password_doubles_the_wait_up_to_a_minute() {
         let waits: Vec<u64> = (0..9).map(wait_seconds).collect();
         assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(wait_seconds(u32::MAX), 60);

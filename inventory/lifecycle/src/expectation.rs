@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_places_profile_then_its_items_then_the_request() {
+    fn the_profile_comes_from_the_place_then_its_order_item_then_the_request() {
         let order = Order {
             number: "PO-1".into(),
             items: vec![OrderItem {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_is_not_known_is_no_pass() {
+    fn an_unknown_profile_is_a_warning_and_not_a_pass() {
         let here = place(1, None, None);
         let (e, from) = choose(Some(&here), Some("web".into()), None, None).unwrap();
         let result = check_chosen(&e, &from, &AssetReport::default(), RunsOn::MiniOs);

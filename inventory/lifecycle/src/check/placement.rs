@@ -14,19 +14,15 @@ const PORT_LIMIT: usize = 256;
 
 /// "room 1, rack A12, unit 7".
 fn where_is(placement: &Placement) -> String {
-    let mut parts = Vec::new();
-    if !placement.room.is_empty() {
-        parts.push(format!("room {}", placement.room));
-    }
-    if !placement.rack.is_empty() {
-        parts.push(format!("rack {}", placement.rack));
-    }
-    if placement.unit > 0 {
-        parts.push(format!("unit {}", placement.unit));
-    }
-    if let Some(node) = &placement.node {
-        parts.push(format!("node {node}"));
-    }
+    let parts: Vec<String> = [
+        (!placement.room.is_empty()).then(|| format!("room {}", placement.room)),
+        (!placement.rack.is_empty()).then(|| format!("rack {}", placement.rack)),
+        (placement.unit > 0).then(|| format!("unit {}", placement.unit)),
+        placement.node.as_ref().map(|node| format!("node {node}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if parts.is_empty() {
         "system".to_owned()
     } else {

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn fillers_are_no_facts() {
+    fn placeholders_are_not_compared() {
         for text in [
             "SKU=NotProvided;ModelName=PowerEdge R320",
             " ",
