@@ -32,6 +32,7 @@ mod version;
 pub use golden::golden;
 pub(crate) use nics::place_of as nic_place;
 pub use outliers::{Outlier, outliers};
+pub(crate) use text::same;
 pub use validate::validate;
 
 use inventory_api::agent::RunsOn;
