@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dhcp::{DhcpAnswer, DhcpMessage};
 use crate::id::{Mac, UnixMs};
-use crate::words::shown_as_on_wire;
+use crate::words::wire_word;
 
 /// What a machine boots from the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -367,16 +367,9 @@ impl fmt::Debug for BootArgs {
     }
 }
 
-shown_as_on_wire!(Purpose);
+wire_word!(Purpose);
 
-shown_as_on_wire!(Choice);
-
-impl std::str::FromStr for Choice {
-    type Err = ();
-    fn from_str(text: &str) -> Result<Choice, ()> {
-        Choice::ALL.into_iter().find(|c| c.to_string() == text).ok_or(())
-    }
-}
+wire_word!(Choice, read);
 
 impl std::str::FromStr for Purpose {
     type Err = ();

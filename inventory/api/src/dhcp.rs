@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::id::text_serde;
-use crate::words::{shown_as_on_wire, words};
+use crate::words::{wire_word, words};
 
 words!(
     /// The type of a client's DHCP message.
@@ -66,13 +66,9 @@ impl DhcpReply {
         DhcpReply::Advertise,
         DhcpReply::Reply,
     ];
-
-    fn of(name: &str) -> Option<DhcpReply> {
-        DhcpReply::ALL.into_iter().find(|reply| reply.to_string() == name)
-    }
 }
 
-shown_as_on_wire!(DhcpReply);
+wire_word!(DhcpReply, read);
 
 /// What became of a client's DHCP message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,17 +116,17 @@ impl fmt::Display for DhcpAnswer {
 
 impl From<&str> for DhcpAnswer {
     fn from(text: &str) -> DhcpAnswer {
-        if let Some(reply) = DhcpReply::of(text) {
+        if let Ok(reply) = text.parse() {
             return DhcpAnswer::Sent(reply);
         }
         if let Some(code) = text.strip_prefix("would-not: ") {
             return DhcpAnswer::WouldNot(code.to_owned());
         }
-        if let Some(reply) = text.strip_prefix("would-").and_then(DhcpReply::of) {
+        if let Some(Ok(reply)) = text.strip_prefix("would-").map(str::parse) {
             return DhcpAnswer::Would(reply);
         }
         let status = text.split_once(": ");
-        match status.and_then(|(reply, status)| Some((DhcpReply::of(reply)?, status))) {
+        match status.and_then(|(reply, status)| Some((reply.parse().ok()?, status))) {
             Some((reply, status)) => DhcpAnswer::Status(reply, status.to_owned()),
             None => DhcpAnswer::Silent(text.to_owned()),
         }

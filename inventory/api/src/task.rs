@@ -60,7 +60,6 @@ pub enum TaskOutcome {
         /// The result, in a sentence.
         detail: String,
         /// Figures of a burn-in, comparable among machines of one kind.
-        #[serde(default)]
         burn_in: Option<Box<BurnInResult>>,
     },
     /// It could not be done, or its test failed.
@@ -70,7 +69,6 @@ pub enum TaskOutcome {
         /// What was tried, on what, and the result.
         detail: String,
         /// Figures of a burn-in.
-        #[serde(default)]
         burn_in: Option<Box<BurnInResult>>,
     },
     /// Sent by a newer agent.

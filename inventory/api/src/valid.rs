@@ -9,7 +9,7 @@ use crate::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
 use crate::text::MONTHS;
 
 /// Directory of the first-boot scripts on the installed system.
-pub const FIRST_BOOT_DIR: &str = "/usr/local/lib/slipway/firstboot.d";
+const FIRST_BOOT_DIR: &str = "/usr/local/lib/slipway/firstboot.d";
 /// First uid of a user account (login.defs, UID_MIN); lower ones belong to the system.
 pub const FIRST_UID: u32 = 1000;
 const LARGEST_SCRIPT: usize = 1 << 20;

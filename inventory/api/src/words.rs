@@ -49,8 +49,22 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-/// Displays an enum as its word on the wire.
-macro_rules! shown_as_on_wire {
+/// Displays an enum as its word on the wire; with `read`, reads the words of its `ALL`.
+macro_rules! wire_word {
+    ($name:ty, read) => {
+        wire_word!($name);
+
+        impl std::str::FromStr for $name {
+            type Err = ();
+
+            fn from_str(text: &str) -> Result<Self, ()> {
+                Self::ALL
+                    .into_iter()
+                    .find(|known| known.to_string() == text)
+                    .ok_or(())
+            }
+        }
+    };
     ($name:ty) => {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -59,4 +73,4 @@ macro_rules! shown_as_on_wire {
         }
     };
 }
-pub(crate) use shown_as_on_wire;
+pub(crate) use wire_word;

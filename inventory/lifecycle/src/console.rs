@@ -7,7 +7,7 @@ use crate::state::{DiskState, State};
 use crate::transition::Refused;
 
 /// Wrong attempts after which a rescue password is void.
-pub const MAX_WRONG: u32 = 20;
+const MAX_WRONG: u32 = 20;
 /// Longest wait after a wrong password. Seconds.
 const LONGEST_WAIT: u64 = 60;
 

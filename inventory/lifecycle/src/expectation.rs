@@ -32,9 +32,6 @@ pub fn usable_name(text: &str) -> bool {
 
 /// The names in a report. Placeholders are dropped: they would put a machine where another belongs.
 pub fn names(report: &AssetReport) -> MachineNames {
-    let system = report.system.as_ref();
-    let chassis = report.chassis.as_ref();
-    let board = report.board.as_ref();
     let list = |all: [Option<&String>; 2]| {
         let mut found: Vec<String> = Vec::new();
         for name in all.into_iter().flatten().filter(|n| usable_name(n)) {
@@ -45,14 +42,8 @@ pub fn names(report: &AssetReport) -> MachineNames {
         found
     };
     MachineNames {
-        serials: list([
-            system.and_then(|s| s.serial.as_ref()),
-            chassis.and_then(|c| c.serial.as_ref()),
-        ]),
-        asset_tags: list([
-            chassis.and_then(|c| c.asset_tag.as_ref()),
-            board.and_then(|b| b.asset_tag.as_ref()),
-        ]),
+        serials: list(report.serials()),
+        asset_tags: list(report.asset_tags()),
     }
 }
 

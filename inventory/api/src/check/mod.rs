@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Placement;
-use crate::words::shown_as_on_wire;
+use crate::words::wire_word;
 
 /// Structs whose fields are all optional: an absent field has its default, and a default is not written.
 macro_rules! profiles {
@@ -64,7 +64,7 @@ pub enum Verdict {
     Fail,
 }
 
-shown_as_on_wire!(Verdict);
+wire_word!(Verdict);
 
 /// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

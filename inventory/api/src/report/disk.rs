@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::words::shown_as_on_wire;
+use crate::words::wire_word;
 
 /// One whole disk.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ pub enum Transport {
     Unknown,
 }
 
-shown_as_on_wire!(Transport);
+wire_word!(Transport);
 
 impl Transport {
     /// As people write it.

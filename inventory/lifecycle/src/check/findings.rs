@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use inventory_api::check::{CheckResult, Finding, Severity, SeverityRule, Verdict, code};
 use inventory_api::text::tame;
 
-use super::difference::{Differences, LOOK, Said};
+use super::difference::{Difference, Differences, LOOK};
 use super::parts::PART_LIMIT;
 
 /// Maximum number of findings; the last one says how many more there are.
@@ -60,8 +60,8 @@ impl<'a> Findings<'a> {
         &mut self,
         place: &str,
         label: &str,
-        said: &Said,
-        sentence: impl FnOnce(&Said) -> String,
+        said: &Difference,
+        sentence: impl FnOnce(&Difference) -> String,
     ) {
         if said.unknown {
             self.not_reported(said.code, place, label, &said.expected, &said.found);
@@ -76,7 +76,7 @@ impl<'a> Findings<'a> {
         place: &str,
         label: &str,
         list: &Differences,
-        sentence: impl FnOnce(&Said) -> String,
+        sentence: impl FnOnce(&Difference) -> String,
     ) {
         if let Some(said) = list.said() {
             self.add_said(place, label, &said, sentence);

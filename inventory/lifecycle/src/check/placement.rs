@@ -31,28 +31,24 @@ fn where_is(placement: &Placement) -> String {
 }
 
 pub(super) fn identity(findings: &mut Findings, placement: &Placement, report: &AssetReport) {
-    let serials = [
-        report.system.as_ref().and_then(|s| s.serial.as_deref()),
-        report.chassis.as_ref().and_then(|c| c.serial.as_deref()),
-    ];
-    let tags = [
-        report.chassis.as_ref().and_then(|c| c.asset_tag.as_deref()),
-        report.board.as_ref().and_then(|b| b.asset_tag.as_deref()),
-    ];
     let place = where_is(placement);
-    let wrong = |wanted: &Option<String>, are: [Option<&str>; 2]| {
+    let wrong = |wanted: &Option<String>, are: [Option<&String>; 2]| {
         let wanted = wanted.clone().filter(|w| !w.trim().is_empty())?;
         let holds = are.iter().flatten().any(|is| same(&wanted, is));
-        let found = are.iter().flatten().next().map_or("not reported", |is| *is);
+        let found = are
+            .into_iter()
+            .flatten()
+            .next()
+            .map_or("not reported", String::as_str);
         (!holds).then_some((wanted, found.to_owned()))
     };
-    if let Some((wanted, found)) = wrong(&placement.serial, serials) {
+    if let Some((wanted, found)) = wrong(&placement.serial, report.serials()) {
         let sentence = format!(
             "The plan has the machine with serial number {wanted} at {place}, but this one is {found}. Mount the right one, or \
              correct the plan."
         );
         findings.add(code::SERIAL_OTHER, &place, &wanted, &found, &sentence);
-    } else if let Some((wanted, found)) = wrong(&placement.asset_tag, tags) {
+    } else if let Some((wanted, found)) = wrong(&placement.asset_tag, report.asset_tags()) {
         let sentence = format!(
             "The plan has the machine with asset tag {wanted} at {place}, but this one has {found}. Mount the right one, set its \
              tag, or correct the plan."
