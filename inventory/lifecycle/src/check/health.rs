@@ -8,9 +8,8 @@ use super::alarms;
 use super::disk::{name_of, needs_naming, place_of};
 use super::disks::{all, format_sentence, odd_sectors};
 use super::findings::Findings;
-use super::nics::Explained;
 use super::parts::PART_LIMIT;
-use super::pci;
+use super::pci::{self, Explained};
 use super::psus::{self, UNPLUGGED};
 
 /// Firmware and kernel may reserve this much on any machine.

@@ -306,27 +306,20 @@ impl Identity {
     /// Removes values that a user declared to be shared by different machines.
     #[must_use]
     pub fn without(&self, shared: &BTreeMap<Field, BTreeSet<String>>) -> Identity {
-        let mut rest = self.clone();
-        let is_shared = |field: Field| {
-            shared
-                .get(&field)
-                .is_some_and(|values| self.keys(field).iter().any(|key| values.contains(key)))
-        };
-        for field in Field::ALL {
-            if !is_shared(field) {
-                continue;
-            }
-            match field {
-                Field::Tpm => rest.tpm = None,
-                Field::System => rest.system = None,
-                Field::Board => rest.board = None,
-                Field::Chassis => rest.chassis = None,
-                Field::Uuid => rest.uuid = None,
-                Field::Bmc => rest.bmc = None,
-                Field::Nics => rest.nics.retain(|mac| !shared[&field].contains(&mac.to_string())),
-            }
+        let is_shared = |field, key: &String| shared.get(&field).is_some_and(|keys| keys.contains(key));
+        let is_own = |field: Field| !self.keys(field).iter().any(|key| is_shared(field, key));
+        let nics = self.nics.iter().copied();
+        Identity {
+            tpm: self.tpm.clone().filter(|_| is_own(Field::Tpm)),
+            system: self.system.clone().filter(|_| is_own(Field::System)),
+            board: self.board.clone().filter(|_| is_own(Field::Board)),
+            chassis: self.chassis.clone().filter(|_| is_own(Field::Chassis)),
+            uuid: self.uuid.clone().filter(|_| is_own(Field::Uuid)),
+            bmc: self.bmc.filter(|_| is_own(Field::Bmc)),
+            nics: nics
+                .filter(|mac| !is_shared(Field::Nics, &mac.to_string()))
+                .collect(),
         }
-        rest
     }
 
     /// Applies a newer report. Missing facts are kept, because a collector may fail.

@@ -97,7 +97,7 @@ pub(super) fn choose(
 }
 
 /// What the agent would refuse, or what would not boot. One line for each refusal of `agent/install/src` that a report can
-/// foresee; `tests/refusals.rs` has the table.
+/// foresee; `tests/check/tests/refusals.rs` has the table.
 fn bar(disk: &DiskFacts, all: &[DiskFacts], needs: &Needs<'_>, named: bool) -> Option<Bar> {
     let size = disk.size_bytes.unwrap_or(0);
     let block = block_bytes(disk);

@@ -187,15 +187,8 @@ fn and_found(found: &str) -> String {
 
 /// Makes the plan.
 pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
-    let PlanInput {
-        machine,
-        report,
-        image,
-        request,
-        id,
-        ids,
-        now,
-    } = input;
+    let (machine, ids) = (input.machine, input.ids);
+    let (report, image, request) = (input.report, input.image, input.request);
     can_run(image, report)?;
     check_request(request)?;
     let hostname = request::hostname(request.hostname.as_deref(), machine, report)?;
@@ -256,9 +249,9 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
     steps.push(Step::Finish {});
     Ok(InstallPlan {
         schema: PLAN_SCHEMA,
-        id: id.clone(),
+        id: input.id.clone(),
         machine: machine.clone(),
-        made_at: now,
+        made_at: input.now,
         image: image.name.clone(),
         image_version: image.version.clone(),
         hostname,
