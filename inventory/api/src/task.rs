@@ -5,33 +5,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::burn_in::{BurnInRequest, BurnInResult};
 use crate::id::UnixMs;
+use crate::named;
 
-/// A task. An agent that does not know it reports that and does nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Task {
-    /// Collect a report and send it.
-    Recheck {},
-    /// Switch on the locate LED through the machine's BMC for this long; 0 switches it off.
-    Identify {
-        /// Seconds, at most 255 (IPMI's limit for one command).
-        seconds: u8,
-    },
-    /// Load the machine and watch its health. Only in the mini-os.
-    BurnIn {
-        /// What to load and for how long.
-        request: BurnInRequest,
-    },
-}
-
-impl Task {
-    /// The word, as on the wire.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Task::Recheck {} => "recheck",
-            Task::Identify { .. } => "identify",
-            Task::BurnIn { .. } => "burn-in",
-        }
+named! {
+    /// A task. An agent that does not know it reports that and does nothing.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind", deny_unknown_fields)]
+    pub enum Task {
+        /// Collect a report and send it.
+        Recheck {} = "recheck",
+        /// Switch on the locate LED through the machine's BMC for this long; 0 switches it off.
+        Identify {
+            /// Seconds, at most 255 (IPMI's limit for one command).
+            seconds: u8,
+        } = "identify",
+        /// Load the machine and watch its health. Only in the mini-os.
+        BurnIn {
+            /// What to load and for how long.
+            request: BurnInRequest,
+        } = "burn-in",
     }
 }
 

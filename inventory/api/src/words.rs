@@ -74,3 +74,27 @@ macro_rules! wire_word {
     };
 }
 pub(crate) use wire_word;
+
+/// An enum whose variants have fixed names, the same on the wire as in `name()`.
+#[macro_export]
+macro_rules! named {
+    (
+        $(#[$meta:meta])* pub enum $enum:ident {
+            $($(#[$doc:meta])* $variant:ident $({ $($fields:tt)* })? $(($payload:ty))? = $name:literal,)*
+        }
+    ) => {
+        $(#[$meta])*
+        pub enum $enum {
+            $($(#[$doc])* #[serde(rename = $name)] $variant $({ $($fields)* })? $(($payload))?,)*
+        }
+
+        impl $enum {
+            /// The stable name, as on the wire.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $($enum::$variant { .. } => $name,)*
+                }
+            }
+        }
+    };
+}

@@ -1,31 +1,33 @@
 //! States. A verb ends a stable state; a fact, the deadline or `abort` ends a transient one.
 
 use inventory_api::check::Verdict;
-use inventory_api::{PlanId, UnixMs};
+use inventory_api::{PlanId, UnixMs, named};
 use serde::{Deserialize, Serialize};
 
-/// The lifecycle state of one machine, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
-pub enum State {
-    /// Seen or enrolled, nothing known.
-    New,
-    /// On its way to an asset report.
-    Commissioning(Commissioning),
-    /// Checked; waits for a decision.
-    Ready(Ready),
-    /// On its way to an installed and verified system.
-    Deploying(Deploying),
-    /// Installed and verified.
-    Deployed(Deployed),
-    /// Its disks are being wiped.
-    Releasing(Releasing),
-    /// Gave up, with the reason; `retry` continues.
-    Failed(Failed),
-    /// Someone may be impersonating this machine; nothing is served until a user decides.
-    Quarantined(Quarantined),
-    /// Out of service for good.
-    Retired,
+named! {
+    /// The lifecycle state of one machine, as it is stored.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(tag = "state")]
+    pub enum State {
+        /// Seen or enrolled, nothing known.
+        New = "new",
+        /// On its way to an asset report.
+        Commissioning(Commissioning) = "commissioning",
+        /// Checked; waits for a decision.
+        Ready(Ready) = "ready",
+        /// On its way to an installed and verified system.
+        Deploying(Deploying) = "deploying",
+        /// Installed and verified.
+        Deployed(Deployed) = "deployed",
+        /// Its disks are being wiped.
+        Releasing(Releasing) = "releasing",
+        /// Gave up, with the reason; `retry` continues.
+        Failed(Failed) = "failed",
+        /// Someone may be impersonating this machine; nothing is served until a user decides.
+        Quarantined(Quarantined) = "quarantined",
+        /// Out of service for good.
+        Retired = "retired",
+    }
 }
 
 /// See [`State::Commissioning`].
@@ -39,16 +41,17 @@ pub struct Commissioning {
     pub first: bool,
 }
 
-/// How far a machine is on its way into the mini-os.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BootPhase {
-    /// Waits for the machine to netboot, or for an agent that already runs to poll.
-    AwaitBoot,
-    /// The boot script was sent.
-    Booting,
-    /// The agent has claimed its ticket; its report is next.
-    Claimed,
+named! {
+    /// How far a machine is on its way into the mini-os.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum BootPhase {
+        /// Waits for the machine to netboot, or for an agent that already runs to poll.
+        AwaitBoot = "await-boot",
+        /// The boot script was sent.
+        Booting = "booting",
+        /// The agent has claimed its ticket; its report is next.
+        Claimed = "claimed",
+    }
 }
 
 /// See [`State::Ready`].
@@ -163,16 +166,17 @@ pub struct Failed {
     pub disk: DiskState,
 }
 
-/// The transient states by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// Commissioning.
-    Commissioning,
-    /// Deploying.
-    Deploying,
-    /// Releasing.
-    Releasing,
+named! {
+    /// The transient states by name.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum Stage {
+        /// Commissioning.
+        Commissioning = "commissioning",
+        /// Deploying.
+        Deploying = "deploying",
+        /// Releasing.
+        Releasing = "releasing",
+    }
 }
 
 /// See [`State::Quarantined`].

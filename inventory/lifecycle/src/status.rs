@@ -34,41 +34,22 @@ pub fn status(state: &State, since: UnixMs, verbs: Vec<Verb>) -> MachineStatus {
 
 /// The state's name as API and page show it.
 pub fn state_name(state: &State) -> &'static str {
-    match state {
-        State::New => "new",
-        State::Commissioning(_) => "commissioning",
-        State::Ready(_) => "ready",
-        State::Deploying(_) => "deploying",
-        State::Deployed(_) => "deployed",
-        State::Releasing(_) => "releasing",
-        State::Failed(_) => "failed",
-        State::Quarantined(_) => "quarantined",
-        State::Retired => "retired",
-    }
+    state.name()
 }
 
 /// The phase of a transient state; for a failure, what the machine was doing.
 pub fn phase_name(state: &State) -> Option<&'static str> {
-    let boot = |phase: BootPhase| match phase {
-        BootPhase::AwaitBoot => "await-boot",
-        BootPhase::Booting => "booting",
-        BootPhase::Claimed => "claimed",
-    };
     match state {
-        State::Commissioning(c) => Some(boot(c.phase)),
+        State::Commissioning(c) => Some(c.phase.name()),
         State::Deploying(d) => Some(match d.phase {
-            DeployPhase::Boot { phase } => boot(phase),
+            DeployPhase::Boot { phase } => phase.name(),
             DeployPhase::Installing { .. } => "installing",
             DeployPhase::AwaitLocalBoot { .. } => "await-local-boot",
             DeployPhase::Verifying => "verifying",
         }),
         State::Releasing(r) if r.wiping => Some("wiping"),
-        State::Releasing(r) => Some(boot(r.phase)),
-        State::Failed(f) => Some(match f.during {
-            Stage::Commissioning => "commissioning",
-            Stage::Deploying => "deploying",
-            Stage::Releasing => "releasing",
-        }),
+        State::Releasing(r) => Some(r.phase.name()),
+        State::Failed(f) => Some(f.during.name()),
         State::New | State::Ready(_) | State::Deployed(_) | State::Quarantined(_) | State::Retired => None,
     }
 }
