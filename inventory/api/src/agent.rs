@@ -46,7 +46,6 @@ pub struct ClaimResponse {
     /// Server clock.
     pub server_time: UnixMs,
     /// Address of the machine's page, for the console.
-    #[serde(default)]
     pub page_url: Option<String>,
 }
 
@@ -82,10 +81,8 @@ pub struct ReportResponse {
     /// A sentence for the console.
     pub message: String,
     /// Where the rack plan has this machine, in words.
-    #[serde(default)]
     pub place: Option<String>,
     /// Address of the machine's page for a phone, for the QR code on its screen.
-    #[serde(default)]
     pub page_url: Option<String>,
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dhcp::{DhcpAnswer, DhcpMessage};
 use crate::id::{Mac, UnixMs};
+use crate::words::wire_word;
 
 /// What a machine boots from the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -366,24 +367,9 @@ impl fmt::Debug for BootArgs {
     }
 }
 
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
+wire_word!(Purpose);
 
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
-
-impl std::str::FromStr for Choice {
-    type Err = ();
-    fn from_str(text: &str) -> Result<Choice, ()> {
-        Choice::ALL.into_iter().find(|c| c.to_string() == text).ok_or(())
-    }
-}
+wire_word!(Choice, read);
 
 impl std::str::FromStr for Purpose {
     type Err = ();

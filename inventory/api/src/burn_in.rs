@@ -39,7 +39,7 @@ impl Default for BurnInRequest {
 }
 
 /// Longest part, seconds: a week.
-pub const LONGEST_PART: u32 = 7 * 24 * 3600;
+const LONGEST_PART: u32 = 7 * 24 * 3600;
 
 impl BurnInRequest {
     /// Checks the values.

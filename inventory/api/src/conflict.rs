@@ -66,7 +66,6 @@ pub enum ResolveConflict {
     /// They are different machines: keep both. Values that they share no longer count, so they raise no further alarm.
     Different {
         /// The other machine; absent: every open conflict of this one.
-        #[serde(default)]
         with: Option<MachineId>,
     },
     /// They are one machine: this enrolment is retired and its MACs go to the other one. If a machine contradicted its own past, this

@@ -57,13 +57,11 @@ pub struct DiskChoice {
 #[serde(deny_unknown_fields)]
 pub struct NicConfig {
     /// The NIC; absent: the one that booted.
-    #[serde(default)]
     pub mac: Option<Mac>,
     /// Addresses with prefix length, e.g. "10.0.0.7/24"; empty: DHCP.
     #[serde(default)]
     pub addresses: Vec<String>,
     /// Default gateway.
-    #[serde(default)]
     pub gateway: Option<String>,
     /// Name servers.
     #[serde(default)]
@@ -117,7 +115,6 @@ pub struct Script {
     /// When it runs.
     pub run: ScriptRun,
     /// For `kept`: absolute path; absent: /usr/local/sbin/NAME.
-    #[serde(default)]
     pub path: Option<String>,
     /// For `kept`: every user may read and run it (mode 0755). Otherwise only root may (0700), as it may contain a secret.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -2,61 +2,38 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-macro_rules! messages {
-    ($($(#[$doc:meta])* $message:ident = $name:literal;)*) => {
-        /// The type of a client's DHCP message.
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(from = "String", into = "String")]
-        pub enum DhcpMessage {
-            $($(#[$doc])* $message,)*
-            /// Newer than this program.
-            Unknown(String),
-        }
+use crate::id::text_serde;
+use crate::words::{wire_word, words};
 
-        impl fmt::Display for DhcpMessage {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $(DhcpMessage::$message => $name,)*
-                    DhcpMessage::Unknown(name) => name,
-                })
-            }
-        }
-
-        impl From<&str> for DhcpMessage {
-            fn from(name: &str) -> DhcpMessage {
-                match name {
-                    $($name => DhcpMessage::$message,)*
-                    _ => DhcpMessage::Unknown(name.to_owned()),
-                }
-            }
-        }
-    };
-}
-
-messages! {
-    /// DHCPv4: looks for a server.
-    Discover = "discover";
-    /// Accepts, confirms or renews an address.
-    Request = "request";
-    /// Another host uses the address.
-    Decline = "decline";
-    /// Gives the address back.
-    Release = "release";
-    /// DHCPv4: asks for settings only.
-    Inform = "inform";
-    /// DHCPv6: looks for a server.
-    Solicit = "solicit";
-    /// DHCPv6: asks whether the address is still right.
-    Confirm = "confirm";
-    /// DHCPv6: renews an address at its server.
-    Renew = "renew";
-    /// DHCPv6: renews an address at any server.
-    Rebind = "rebind";
-    /// DHCPv6: asks for settings only.
-    InformationRequest = "information-request";
-}
+words!(
+    /// The type of a client's DHCP message.
+    DhcpMessage {
+        /// DHCPv4: looks for a server.
+        Discover = "discover",
+        /// Accepts, confirms or renews an address.
+        Request = "request",
+        /// Another host uses the address.
+        Decline = "decline",
+        /// Gives the address back.
+        Release = "release",
+        /// DHCPv4: asks for settings only.
+        Inform = "inform",
+        /// DHCPv6: looks for a server.
+        Solicit = "solicit",
+        /// DHCPv6: asks whether the address is still right.
+        Confirm = "confirm",
+        /// DHCPv6: renews an address at its server.
+        Renew = "renew",
+        /// DHCPv6: renews an address at any server.
+        Rebind = "rebind",
+        /// DHCPv6: asks for settings only.
+        InformationRequest = "information-request",
+    }
+    /// Newer than this program.
+    else Unknown
+);
 
 impl DhcpMessage {
     /// Whether it starts an exchange.
@@ -65,20 +42,9 @@ impl DhcpMessage {
     }
 }
 
-impl From<String> for DhcpMessage {
-    fn from(name: String) -> DhcpMessage {
-        name.as_str().into()
-    }
-}
-
-impl From<DhcpMessage> for String {
-    fn from(message: DhcpMessage) -> String {
-        message.to_string()
-    }
-}
-
 /// The type of a server's DHCP message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DhcpReply {
     /// DHCPv4: offers an address, boot data or both.
     Offer,
@@ -100,31 +66,12 @@ impl DhcpReply {
         DhcpReply::Advertise,
         DhcpReply::Reply,
     ];
-
-    fn of(name: &str) -> Option<DhcpReply> {
-        DhcpReply::ALL.into_iter().find(|reply| reply.name() == name)
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            DhcpReply::Offer => "offer",
-            DhcpReply::Ack => "ack",
-            DhcpReply::Nak => "nak",
-            DhcpReply::Advertise => "advertise",
-            DhcpReply::Reply => "reply",
-        }
-    }
 }
 
-impl fmt::Display for DhcpReply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+wire_word!(DhcpReply, read);
 
 /// What became of a client's DHCP message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DhcpAnswer {
     /// Answered.
     Sent(DhcpReply),
@@ -169,34 +116,24 @@ impl fmt::Display for DhcpAnswer {
 
 impl From<&str> for DhcpAnswer {
     fn from(text: &str) -> DhcpAnswer {
-        if let Some(reply) = DhcpReply::of(text) {
+        if let Ok(reply) = text.parse() {
             return DhcpAnswer::Sent(reply);
         }
         if let Some(code) = text.strip_prefix("would-not: ") {
             return DhcpAnswer::WouldNot(code.to_owned());
         }
-        if let Some(reply) = text.strip_prefix("would-").and_then(DhcpReply::of) {
+        if let Some(Ok(reply)) = text.strip_prefix("would-").map(str::parse) {
             return DhcpAnswer::Would(reply);
         }
         let status = text.split_once(": ");
-        match status.and_then(|(reply, status)| Some((DhcpReply::of(reply)?, status))) {
+        match status.and_then(|(reply, status)| Some((reply.parse().ok()?, status))) {
             Some((reply, status)) => DhcpAnswer::Status(reply, status.to_owned()),
             None => DhcpAnswer::Silent(text.to_owned()),
         }
     }
 }
 
-impl From<String> for DhcpAnswer {
-    fn from(text: String) -> DhcpAnswer {
-        text.as_str().into()
-    }
-}
-
-impl From<DhcpAnswer> for String {
-    fn from(answer: DhcpAnswer) -> String {
-        answer.to_string()
-    }
-}
+text_serde!(DhcpAnswer, DhcpAnswer::try_from);
 
 #[cfg(test)]
 mod tests {

@@ -74,8 +74,12 @@ impl FromStr for Mac {
     }
 }
 
+/// On the wire a type is the text that `Display` writes. `$read` reads it, [`str::parse`] if absent.
 macro_rules! text_serde {
     ($name:ty) => {
+        text_serde!($name, str::parse);
+    };
+    ($name:ty, $read:expr) => {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 s.collect_str(self)
@@ -84,7 +88,7 @@ macro_rules! text_serde {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 let text = <String as serde::Deserialize>::deserialize(d)?;
-                text.parse().map_err(serde::de::Error::custom)
+                $read(text.as_str()).map_err(serde::de::Error::custom)
             }
         }
     };

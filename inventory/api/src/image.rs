@@ -32,7 +32,6 @@ pub struct ImageManifest {
     /// Contains no secret: may be served to anyone on the provisioning network.
     pub public: bool,
     /// Digest of the recipe it was built from.
-    #[serde(default)]
     pub recipe_sha256: Option<Sha256Digest>,
 }
 

@@ -1,8 +1,5 @@
 //! Machines as API, CLI and page show them.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::boot::BootEvent;
@@ -11,7 +8,7 @@ use crate::deploy::DeployRequest;
 use crate::id::{Mac, MachineId, PlanId, UnixMs};
 use crate::plan::InstallPlan;
 use crate::report::AssetReport;
-use crate::words::words;
+use crate::words::{wire_word, words};
 
 words!(
     /// The lifecycle state of a machine.
@@ -136,19 +133,7 @@ impl Verb {
     ];
 }
 
-impl fmt::Display for Verb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
-
-impl FromStr for Verb {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Verb, ()> {
-        Verb::ALL.into_iter().find(|v| v.to_string() == text).ok_or(())
-    }
-}
+wire_word!(Verb, read);
 
 /// One line of `GET /v1/machines`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,7 +146,6 @@ pub struct MachineSummary {
     #[serde(default)]
     pub reported_macs: Vec<Mac>,
     /// Why its boot script is held back, and what to do: a sentence.
-    #[serde(default)]
     pub held: Option<String>,
     /// Maker and model, once reported.
     pub model: Option<String>,
@@ -178,13 +162,11 @@ pub struct MachineSummary {
     /// When it was enrolled.
     pub enrolled_at: UnixMs,
     /// The machine that this enrolment turned out to be; the enrolment is retired.
-    #[serde(default)]
     pub folded_into: Option<MachineId>,
     /// Machines in an open identity conflict with it. Itself: a report contradicted an earlier one.
     #[serde(default)]
     pub conflicts_with: Vec<MachineId>,
     /// Verdict of its newest check; absent if nothing is expected of it.
-    #[serde(default)]
     pub verdict: Option<Verdict>,
 }
 
@@ -282,7 +264,6 @@ pub struct MachineDetail {
     /// Newest verification of the installed system.
     pub verification: Option<crate::agent::Verification>,
     /// What the check expected, and why.
-    #[serde(default)]
     pub expected_from: Option<crate::delivery::ExpectedFrom>,
     /// Parts that are also in another machine, bounded.
     #[serde(default)]
@@ -393,7 +374,6 @@ pub struct Journey {
     #[serde(default)]
     pub stage: String,
     /// Which loaders worked and failed on it, if known.
-    #[serde(default)]
     pub loaders: Option<crate::loader::NicLoaders>,
 }
 

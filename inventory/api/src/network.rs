@@ -192,7 +192,6 @@ pub struct NetworkStatus {
     #[serde(default)]
     pub strangers: u64,
     /// Their limit; absent: none.
-    #[serde(default)]
     pub strangers_most: Option<u64>,
     /// Reserved addresses.
     pub reservations: Vec<Reservation>,
@@ -204,7 +203,6 @@ pub struct NetworkStatus {
     /// What happened, oldest first; bounded.
     pub events: Vec<NetworkEvent>,
     /// When the last DHCP message was heard there.
-    #[serde(default)]
     pub heard_at: Option<UnixMs>,
     /// Clients that are not enrolled and do not netboot, newest first; bounded.
     #[serde(default)]

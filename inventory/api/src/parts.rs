@@ -1,10 +1,9 @@
 //! Parts and their history: `GET /v1/parts/{serial}`.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::id::{MachineId, UnixMs};
+use crate::words::wire_word;
 
 /// What kind of thing a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,12 +30,7 @@ pub enum PartKind {
     Unknown,
 }
 
-impl fmt::Display for PartKind {
-    /// The word, as on the wire.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
+wire_word!(PartKind);
 
 impl PartKind {
     /// Whether it can be replaced while the machine runs.
@@ -89,10 +83,8 @@ pub struct PartEvent {
     /// Where it is now, or was when it was removed.
     pub place: String,
     /// Where it was before, if it moved inside its machine.
-    #[serde(default)]
     pub from_place: Option<String>,
     /// The machine it was last seen in, if that was another one.
-    #[serde(default)]
     pub from_machine: Option<MachineId>,
     /// Nonce of the report that showed it.
     pub report: String,
@@ -117,12 +109,7 @@ pub enum PartEventKind {
     Unknown,
 }
 
-impl fmt::Display for PartEventKind {
-    /// The word, as on the wire.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
+wire_word!(PartEventKind);
 
 /// A part of this machine that is also in another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::deploy::{Account, CronJob, NicConfig, Script};
 use crate::id::{MachineId, PlanId, Sha256Digest, UnixMs};
+use crate::named;
 
 /// The schema number that this build writes to [`InstallPlan::schema`], and the only one it accepts.
 pub const PLAN_SCHEMA: u32 = 1;
@@ -63,112 +64,92 @@ impl DiskTarget {
     }
 }
 
-/// One step. The steps as a whole are idempotent: an interrupted plan starts again from its first step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Step {
-    /// Discards the whole disk if it supports that, and always overwrites its first and last MiB with zeros.
-    EraseDisk {},
-    /// Writes protective MBR and GPT, primary and backup.
-    Partition {
-        /// Disk GUID, lower case.
-        disk_guid: String,
-        /// Partitions in order of number.
-        partitions: Vec<Partition>,
-    },
-    /// Makes a FAT32 file system.
-    MakeFat {
-        /// Partition number.
-        partition: u32,
-        /// Volume id as in fstab, e.g. "1A2B-3C4D".
-        volume_id: String,
-        /// Volume label, at most 11 characters.
-        label: String,
-    },
-    /// Streams a zstd-compressed ext4 image to a partition. The digests of the compressed and of the decompressed bytes are checked,
-    /// then the file system gets its UUID and grows to the partition.
-    WriteImage {
-        /// Partition number.
-        partition: u32,
-        /// The image.
-        source: ImageSource,
-        /// UUID for the file system, lower case.
-        uuid: String,
-    },
-    /// Installs the boot loader for BIOS (MBR and BIOS boot partition) and UEFI (ESP) from the image's /usr/lib/slipway/boot.
-    Bootloader {
-        /// Number of the BIOS boot partition.
-        bios_partition: u32,
-        /// Number of the ESP.
-        esp_partition: u32,
-        /// Number of the root partition.
-        root_partition: u32,
-        /// UUID of the root file system.
-        root_uuid: String,
-        /// Kernel arguments after `root=UUID=... ro`.
-        kernel_args: Vec<String>,
-    },
-    /// Writes /etc/fstab.
-    Fstab {
-        /// Lines.
-        mounts: Vec<Mount>,
-    },
-    /// Writes host name and /etc/hosts, and has machine id and SSH host keys made on the first boot.
-    Hostname {
-        /// Host name.
-        hostname: String,
-    },
-    /// Writes systemd-networkd files.
-    Network {
-        /// One entry per NIC; every entry names its MAC.
-        nics: Vec<NicConfig>,
-    },
-    /// Creates accounts, groups, sudo rules and SSH keys.
-    Accounts {
-        /// Accounts.
-        accounts: Vec<Account>,
-    },
-    /// Writes files in /etc/cron.d.
-    Cron {
-        /// Jobs.
-        jobs: Vec<CronJob>,
-    },
-    /// Writes first-boot and kept scripts.
-    Scripts {
-        /// Scripts.
-        scripts: Vec<Script>,
-    },
-    /// Installs the running agent as a systemd service, with the machine's credentials and the server's address.
-    Agent {},
-    /// UEFI only: keeps the boot entry that this machine booted from first and adds an entry for the ESP behind it. If the firmware
-    /// refuses, that is logged and not a failure: the machine boots without it, only later.
-    BootOrder {
-        /// Number of the ESP.
-        esp_partition: u32,
-    },
-    /// Flushes, reads back the partition table and the first MiB of the root file system, unmounts.
-    Finish {},
-}
-
-impl Step {
-    /// The step's stable name, as in its `kind` field.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Step::EraseDisk {} => "erase-disk",
-            Step::Partition { .. } => "partition",
-            Step::MakeFat { .. } => "make-fat",
-            Step::WriteImage { .. } => "write-image",
-            Step::Bootloader { .. } => "bootloader",
-            Step::Fstab { .. } => "fstab",
-            Step::Hostname { .. } => "hostname",
-            Step::Network { .. } => "network",
-            Step::Accounts { .. } => "accounts",
-            Step::Cron { .. } => "cron",
-            Step::Scripts { .. } => "scripts",
-            Step::Agent {} => "agent",
-            Step::BootOrder { .. } => "boot-order",
-            Step::Finish {} => "finish",
-        }
+named! {
+    /// One step. The steps as a whole are idempotent: an interrupted plan starts again from its first step.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind", deny_unknown_fields)]
+    pub enum Step {
+        /// Discards the whole disk if it supports that, and always overwrites its first and last MiB with zeros.
+        EraseDisk {} = "erase-disk",
+        /// Writes protective MBR and GPT, primary and backup.
+        Partition {
+            /// Disk GUID, lower case.
+            disk_guid: String,
+            /// Partitions in order of number.
+            partitions: Vec<Partition>,
+        } = "partition",
+        /// Makes a FAT32 file system.
+        MakeFat {
+            /// Partition number.
+            partition: u32,
+            /// Volume id as in fstab, e.g. "1A2B-3C4D".
+            volume_id: String,
+            /// Volume label, at most 11 characters.
+            label: String,
+        } = "make-fat",
+        /// Streams a zstd-compressed ext4 image to a partition. The digests of the compressed and of the decompressed bytes are checked,
+        /// then the file system gets its UUID and grows to the partition.
+        WriteImage {
+            /// Partition number.
+            partition: u32,
+            /// The image.
+            source: ImageSource,
+            /// UUID for the file system, lower case.
+            uuid: String,
+        } = "write-image",
+        /// Installs the boot loader for BIOS (MBR and BIOS boot partition) and UEFI (ESP) from the image's /usr/lib/slipway/boot.
+        Bootloader {
+            /// Number of the BIOS boot partition.
+            bios_partition: u32,
+            /// Number of the ESP.
+            esp_partition: u32,
+            /// Number of the root partition.
+            root_partition: u32,
+            /// UUID of the root file system.
+            root_uuid: String,
+            /// Kernel arguments after `root=UUID=... ro`.
+            kernel_args: Vec<String>,
+        } = "bootloader",
+        /// Writes /etc/fstab.
+        Fstab {
+            /// Lines.
+            mounts: Vec<Mount>,
+        } = "fstab",
+        /// Writes host name and /etc/hosts, and has machine id and SSH host keys made on the first boot.
+        Hostname {
+            /// Host name.
+            hostname: String,
+        } = "hostname",
+        /// Writes systemd-networkd files.
+        Network {
+            /// One entry per NIC; every entry names its MAC.
+            nics: Vec<NicConfig>,
+        } = "network",
+        /// Creates accounts, groups, sudo rules and SSH keys.
+        Accounts {
+            /// Accounts.
+            accounts: Vec<Account>,
+        } = "accounts",
+        /// Writes files in /etc/cron.d.
+        Cron {
+            /// Jobs.
+            jobs: Vec<CronJob>,
+        } = "cron",
+        /// Writes first-boot and kept scripts.
+        Scripts {
+            /// Scripts.
+            scripts: Vec<Script>,
+        } = "scripts",
+        /// Installs the running agent as a systemd service, with the machine's credentials and the server's address.
+        Agent {} = "agent",
+        /// UEFI only: keeps the boot entry that this machine booted from first and adds an entry for the ESP behind it. If the firmware
+        /// refuses, that is logged and not a failure: the machine boots without it, only later.
+        BootOrder {
+            /// Number of the ESP.
+            esp_partition: u32,
+        } = "boot-order",
+        /// Flushes, reads back the partition table and the first MiB of the root file system, unmounts.
+        Finish {} = "finish",
     }
 }
 

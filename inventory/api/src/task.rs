@@ -5,33 +5,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::burn_in::{BurnInRequest, BurnInResult};
 use crate::id::UnixMs;
+use crate::named;
 
-/// A task. An agent that does not know it reports that and does nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Task {
-    /// Collect a report and send it.
-    Recheck {},
-    /// Switch on the locate LED through the machine's BMC for this long; 0 switches it off.
-    Identify {
-        /// Seconds, at most 255 (IPMI's limit for one command).
-        seconds: u8,
-    },
-    /// Load the machine and watch its health. Only in the mini-os.
-    BurnIn {
-        /// What to load and for how long.
-        request: BurnInRequest,
-    },
-}
-
-impl Task {
-    /// The word, as on the wire.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Task::Recheck {} => "recheck",
-            Task::Identify { .. } => "identify",
-            Task::BurnIn { .. } => "burn-in",
-        }
+named! {
+    /// A task. An agent that does not know it reports that and does nothing.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind", deny_unknown_fields)]
+    pub enum Task {
+        /// Collect a report and send it.
+        Recheck {} = "recheck",
+        /// Switch on the locate LED through the machine's BMC for this long; 0 switches it off.
+        Identify {
+            /// Seconds, at most 255 (IPMI's limit for one command).
+            seconds: u8,
+        } = "identify",
+        /// Load the machine and watch its health. Only in the mini-os.
+        BurnIn {
+            /// What to load and for how long.
+            request: BurnInRequest,
+        } = "burn-in",
     }
 }
 
@@ -60,7 +52,6 @@ pub enum TaskOutcome {
         /// The result, in a sentence.
         detail: String,
         /// Figures of a burn-in, comparable among machines of one kind.
-        #[serde(default)]
         burn_in: Option<Box<BurnInResult>>,
     },
     /// It could not be done, or its test failed.
@@ -70,7 +61,6 @@ pub enum TaskOutcome {
         /// What was tried, on what, and the result.
         detail: String,
         /// Figures of a burn-in.
-        #[serde(default)]
         burn_in: Option<Box<BurnInResult>>,
     },
     /// Sent by a newer agent.

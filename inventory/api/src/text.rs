@@ -44,6 +44,11 @@ pub fn tame(text: &str, limit: usize) -> String {
     line
 }
 
+/// The months as crontab(5) and firmware write them, in lower case.
+pub const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+
 /// "1 disk", "2 disks".
 pub fn counted(n: impl Into<u64>, what: &str) -> String {
     let n = n.into();
@@ -53,6 +58,11 @@ pub fn counted(n: impl Into<u64>, what: &str) -> String {
 /// A disk or transfer size in decimal units, as on the label: "960 GB".
 pub fn disk_size(bytes: u64) -> String {
     scaled(bytes, 1000, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+/// A disk size with its bytes, for a comparison: rounded sizes can look equal.
+pub fn exact_disk_size(bytes: u64) -> String {
+    format!("{} ({bytes} bytes)", disk_size(bytes))
 }
 
 /// A memory size in binary units: "16 GiB".

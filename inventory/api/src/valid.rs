@@ -6,9 +6,10 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use crate::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
+use crate::text::MONTHS;
 
 /// Directory of the first-boot scripts on the installed system.
-pub const FIRST_BOOT_DIR: &str = "/usr/local/lib/slipway/firstboot.d";
+const FIRST_BOOT_DIR: &str = "/usr/local/lib/slipway/firstboot.d";
 /// First uid of a user account (login.defs, UID_MIN); lower ones belong to the system.
 pub const FIRST_UID: u32 = 1000;
 const LARGEST_SCRIPT: usize = 1 << 20;
@@ -184,9 +185,6 @@ const NAMES: [&str; 8] = [
     "@daily",
     "@midnight",
     "@hourly",
-];
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
 const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 

@@ -44,17 +44,57 @@ macro_rules! words {
             }
         }
 
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.serialize_str(self.as_str())
+        crate::id::text_serde!($name, $name::try_from);
+    };
+}
+pub(crate) use words;
+
+/// Displays an enum as its word on the wire; with `read`, reads the words of its `ALL`.
+macro_rules! wire_word {
+    ($name:ty, read) => {
+        wire_word!($name);
+
+        impl std::str::FromStr for $name {
+            type Err = ();
+
+            fn from_str(text: &str) -> Result<Self, ()> {
+                Self::ALL
+                    .into_iter()
+                    .find(|known| known.to_string() == text)
+                    .ok_or(())
             }
         }
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                <String as serde::Deserialize>::deserialize(d).map(|word| $name::from(word.as_str()))
+    };
+    ($name:ty) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                serde::Serialize::serialize(self, f)
             }
         }
     };
 }
-pub(crate) use words;
+pub(crate) use wire_word;
+
+/// An enum whose variants have fixed names, the same on the wire as in `name()`.
+#[macro_export]
+macro_rules! named {
+    (
+        $(#[$meta:meta])* pub enum $enum:ident {
+            $($(#[$doc:meta])* $variant:ident $({ $($fields:tt)* })? $(($payload:ty))? = $name:literal,)*
+        }
+    ) => {
+        $(#[$meta])*
+        pub enum $enum {
+            $($(#[$doc])* #[serde(rename = $name)] $variant $({ $($fields)* })? $(($payload))?,)*
+        }
+
+        impl $enum {
+            /// The stable name, as on the wire.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $($enum::$variant { .. } => $name,)*
+                }
+            }
+        }
+    };
+}

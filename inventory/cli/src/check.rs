@@ -155,7 +155,7 @@ fn verdict(result: &CheckResult) -> String {
     let sick: Vec<String> = result
         .findings
         .iter()
-        .filter(|f| f.severity > Severity::Info && code::HEALTH.contains(&f.code.as_str()))
+        .filter(|f| f.severity > Severity::Info && code::is_health(&f.code))
         .map(|f| format!("{} at {}", tame(&f.code, 40), tame(&f.place, 100)))
         .collect();
     let health = match sick.len() {

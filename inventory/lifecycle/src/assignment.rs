@@ -52,9 +52,7 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
         (State::Commissioning(_), Some(false)) => Assignment::Report {},
         (State::Commissioning(_), Some(true)) => Assignment::Reboot { message },
         (State::Deploying(d), Some(false)) => match (&d.phase, session.plan) {
-            (DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed, _) => {
-                Assignment::Report {}
-            }
+            (DeployPhase::Boot { .. }, _) => Assignment::Report {},
             (DeployPhase::Installing { .. }, Some(plan)) => Assignment::Install {
                 plan: Box::new(plan.clone()),
             },
@@ -64,13 +62,7 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
             }
         },
         (State::Deploying(d), Some(true)) => match (&d.phase, session.plan) {
-            (
-                DeployPhase::AwaitBoot
-                | DeployPhase::Booting
-                | DeployPhase::Claimed
-                | DeployPhase::Installing { .. },
-                _,
-            ) => Assignment::Reboot { message },
+            (DeployPhase::Boot { .. } | DeployPhase::Installing { .. }, _) => Assignment::Reboot { message },
             (DeployPhase::AwaitLocalBoot { .. }, _) => Assignment::Report {},
             (DeployPhase::Verifying, Some(plan)) => Assignment::Verify {
                 plan: plan.id.clone(),

@@ -6,12 +6,14 @@ use std::fmt;
 use inventory_api::agent::ReportRequest;
 use inventory_api::report::{AssetReport, CollectorProblem};
 use inventory_api::text::is_wild;
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 /// Entries of any list. The largest real machines have a few hundred PCI devices and sensors.
 pub const MAX_ENTRIES: usize = 2048;
 /// Entries of all lists together, because lists contain lists.
-pub const MAX_ALL_ENTRIES: usize = 16 * MAX_ENTRIES;
+const MAX_ALL_ENTRIES: usize = 16 * MAX_ENTRIES;
 /// Characters of any text. The agent itself keeps 256.
 pub const MAX_TEXT: usize = 1024;
 /// Number of sentences about what was cut.
@@ -19,17 +21,14 @@ const MAX_SENTENCES: usize = 32;
 /// The collector name under which cuts are reported.
 const SERVER: &str = "server";
 
-/// Reads a report. Each list is cut to [`MAX_ENTRIES`], all lists to [`MAX_ALL_ENTRIES`] and each text to [`MAX_TEXT`] characters;
+/// Reads a report. Each list is cut to [`MAX_ENTRIES`], all lists together to sixteen times that, and each text to [`MAX_TEXT`] characters;
 /// control and invisible characters are removed. Cuts are reported as problems of the collector "server". Memory stays within a
 /// small multiple of `bytes` and of these bounds.
 ///
 /// # Errors
 /// The bytes are not JSON, or not a report.
 pub fn read_report(bytes: &[u8]) -> Result<ReportRequest, serde_json::Error> {
-    let (text, cut) = bounded_json(bytes)?;
-    let mut request: ReportRequest = serde_json::from_slice(&text)?;
-    tell(&mut request.report, cut);
-    Ok(request)
+    read(bytes, |request: &mut ReportRequest| &mut request.report)
 }
 
 /// As [`read_report`], for a report without its envelope.
@@ -37,10 +36,17 @@ pub fn read_report(bytes: &[u8]) -> Result<ReportRequest, serde_json::Error> {
 /// # Errors
 /// As [`read_report`].
 pub fn read_asset_report(bytes: &[u8]) -> Result<AssetReport, serde_json::Error> {
+    read(bytes, |report| report)
+}
+
+fn read<T: DeserializeOwned>(
+    bytes: &[u8],
+    report: fn(&mut T) -> &mut AssetReport,
+) -> Result<T, serde_json::Error> {
     let (text, cut) = bounded_json(bytes)?;
-    let mut report: AssetReport = serde_json::from_slice(&text)?;
-    tell(&mut report, cut);
-    Ok(report)
+    let mut read = serde_json::from_slice(&text)?;
+    tell(report(&mut read), cut);
+    Ok(read)
 }
 
 fn tell(report: &mut AssetReport, cut: Vec<String>) {
@@ -275,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_or_no_report_is_refused() {
+    fn bytes_that_are_not_json_or_not_a_report_are_refused() {
         for bad in ["", "{", "{} x", r#"{"disks":7}"#, "\u{0}"] {
             assert!(read_asset_report(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_the_odd_one() {
+    fn only_the_slow_or_hot_machine_is_an_outlier() {
         let sound = || result(1000.0, 9000.0, 61.0, &[3000.0, 520.0]);
         let mut fleet: Vec<BurnInResult> = (0..19).map(|_| sound()).collect();
         assert_eq!(odd(&fleet), []);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_and_two_machines_are_nothing() {
+    fn noise_and_fleets_of_two_give_no_outlier() {
         let noise: Vec<BurnInResult> = (0..10)
             .map(|n| {
                 result(

@@ -7,7 +7,7 @@ use crate::state::{DiskState, State};
 use crate::transition::Refused;
 
 /// Wrong attempts after which a rescue password is void.
-pub const MAX_WRONG: u32 = 20;
+const MAX_WRONG: u32 = 20;
 /// Longest wait after a wrong password. Seconds.
 const LONGEST_WAIT: u64 = 60;
 
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_grows() {
+    fn each_wrong_password_doubles_the_wait_up_to_a_minute() {
         let waits: Vec<u64> = (0..9).map(wait_seconds).collect();
         assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(wait_seconds(u32::MAX), 60);

@@ -2,17 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use inventory_api::check::{CheckResult, Verdict};
+use inventory_api::check::Verdict;
 use inventory_api::delivery::{
     ItemDelivery, Order, OrderDelivery, PlacedMachine, RackDelivery, Receipt, Tally,
 };
 
-/// Progress of a machine that has reported.
-pub fn receipt(check: Option<&CheckResult>) -> Receipt {
-    receipt_of(check.map(|c| c.verdict))
-}
-
-/// As [`receipt`], from the verdict alone.
+/// Progress of a machine that has reported, with the verdict of its newest check.
 pub fn receipt_of(verdict: Option<Verdict>) -> Receipt {
     match verdict {
         None => Receipt::Received,

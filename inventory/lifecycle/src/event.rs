@@ -4,147 +4,149 @@
 use inventory_api::agent::WipedDisk;
 use inventory_api::boot::{BootTarget, Choice};
 use inventory_api::check::Verdict;
-use inventory_api::{MachineId, PlanId, UnixMs};
+use inventory_api::{MachineId, PlanId, UnixMs, named};
 use serde::{Deserialize, Serialize};
 
-/// Something that happened to a machine, as stored in its history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Event {
-    /// Verb: check the hardware (again).
-    Commission,
-    /// Verb: install this plan.
-    Deploy {
-        /// The plan.
-        plan: PlanId,
-    },
-    /// Verb: wipe what was installed.
-    Release,
-    /// Verb: take it out of service.
-    Retire,
-    /// Verb: continue after a failure.
-    Retry,
-    /// Verb: stop what is in progress.
-    Abort,
-    /// Verb: let it boot although no DHCP request of its firmware was heard. Changes no state.
-    Admit,
-    /// Fact: a boot script was sent.
-    ScriptGiven {
-        /// What it boots.
-        target: BootTarget,
-    },
-    /// Fact: an agent in the mini-os traded a new ticket for a certificate. Once per boot.
-    Claimed,
-    /// Fact: a report of the mini-os was checked.
-    Reported {
-        /// Verdict; absent: nothing was expected.
-        verdict: Option<Verdict>,
-        /// First finding of a failed check, or why the machine is held.
-        detail: String,
-        /// What follows a commissioning that passed.
-        after: AfterCheck,
-    },
-    /// Fact: the resident agent on the installed system reported.
-    ResidentReported,
-    /// Fact: the agent asks to start a step.
-    StepStarting {
-        /// The plan.
-        plan: PlanId,
-        /// Index from 0.
-        index: u32,
-        /// Name.
-        name: String,
-    },
-    /// Fact: the plan was executed completely.
-    InstallDone {
-        /// The plan.
-        plan: PlanId,
-    },
-    /// Fact: a step was refused or failed.
-    StepFailed {
-        /// The plan.
-        plan: PlanId,
-        /// Index from 0.
-        index: u32,
-        /// Name.
-        name: String,
-        /// Stable short code.
-        code: String,
-        /// What was tried, on what, and the result.
-        detail: String,
-        /// Whether the disk may have been changed by this run.
-        wrote: bool,
-    },
-    /// Fact: the resident agent verified the installation.
-    Verified {
-        /// The plan.
-        plan: PlanId,
-        /// What failed; empty if everything is as requested.
-        failing: Vec<String>,
-    },
-    /// Fact: the wipe is done and was read back.
-    WipeDone {
-        /// What was done to each disk.
-        #[serde(default)]
-        disks: Vec<WipedDisk>,
-    },
-    /// Fact: a later report does not look like a wiped disk. Changes no state.
-    WipeDoubted {
-        /// What was seen.
-        detail: String,
-    },
-    /// Fact: the wipe failed.
-    WipeFailed {
-        /// Stable short code.
-        code: String,
-        /// What was tried, on what, and the result.
-        detail: String,
-    },
-    /// Fact: someone else may be impersonating this machine.
-    SecurityAlarm {
-        /// Stable short code, e.g. "ticket-used".
-        code: String,
-        /// What happened.
-        detail: String,
-    },
-    /// Fact: this enrolment turned out to be another known machine, which gets its MACs.
-    Folded {
-        /// That machine.
-        into: MachineId,
-        /// What it was recognised by.
-        detail: String,
-    },
-    /// Fact: another enrolment turned out to be this machine.
-    Absorbed {
-        /// The enrolment that was folded into it.
-        other: MachineId,
-        /// What it was recognised by.
-        detail: String,
-    },
-    /// Fact: part of the machine's identity changed.
-    IdentityChanged {
-        /// What.
-        detail: String,
-    },
-    /// Verb: a user resolved an identity conflict.
-    ConflictResolved {
-        /// The other machine.
-        other: MachineId,
-        /// The decision.
-        detail: String,
-        /// Number of conflicts of this machine that are still open.
-        open: u32,
-    },
-    /// Fact: something happened at the machine's own console. Changes no state.
-    AtConsole {
-        /// What.
-        what: AtConsole,
-    },
-    /// Fact: the state's deadline passed. The event carries it, so that a late timer cannot end another phase.
-    DeadlinePassed {
-        /// The deadline that passed.
-        deadline: UnixMs,
-    },
+named! {
+    /// Something that happened to a machine, as stored in its history.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(tag = "event")]
+    pub enum Event {
+        /// Verb: check the hardware (again).
+        Commission = "commission",
+        /// Verb: install this plan.
+        Deploy {
+            /// The plan.
+            plan: PlanId,
+        } = "deploy",
+        /// Verb: wipe what was installed.
+        Release = "release",
+        /// Verb: take it out of service.
+        Retire = "retire",
+        /// Verb: continue after a failure.
+        Retry = "retry",
+        /// Verb: stop what is in progress.
+        Abort = "abort",
+        /// Verb: let it boot although no DHCP request of its firmware was heard. Changes no state.
+        Admit = "admit",
+        /// Fact: a boot script was sent.
+        ScriptGiven {
+            /// What it boots.
+            target: BootTarget,
+        } = "script-given",
+        /// Fact: an agent in the mini-os traded a new ticket for a certificate. Once per boot.
+        Claimed = "claimed",
+        /// Fact: a report of the mini-os was checked.
+        Reported {
+            /// Verdict; absent: nothing was expected.
+            verdict: Option<Verdict>,
+            /// First finding of a failed check, or why the machine is held.
+            detail: String,
+            /// What follows a commissioning that passed.
+            after: AfterCheck,
+        } = "reported",
+        /// Fact: the resident agent on the installed system reported.
+        ResidentReported = "resident-reported",
+        /// Fact: the agent asks to start a step.
+        StepStarting {
+            /// The plan.
+            plan: PlanId,
+            /// Index from 0.
+            index: u32,
+            /// Name.
+            name: String,
+        } = "step-starting",
+        /// Fact: the plan was executed completely.
+        InstallDone {
+            /// The plan.
+            plan: PlanId,
+        } = "install-done",
+        /// Fact: a step was refused or failed.
+        StepFailed {
+            /// The plan.
+            plan: PlanId,
+            /// Index from 0.
+            index: u32,
+            /// Name.
+            name: String,
+            /// Stable short code.
+            code: String,
+            /// What was tried, on what, and the result.
+            detail: String,
+            /// Whether the disk may have been changed by this run.
+            wrote: bool,
+        } = "step-failed",
+        /// Fact: the resident agent verified the installation.
+        Verified {
+            /// The plan.
+            plan: PlanId,
+            /// What failed; empty if everything is as requested.
+            failing: Vec<String>,
+        } = "verified",
+        /// Fact: the wipe is done and was read back.
+        WipeDone {
+            /// What was done to each disk.
+            #[serde(default)]
+            disks: Vec<WipedDisk>,
+        } = "wipe-done",
+        /// Fact: a later report does not look like a wiped disk. Changes no state.
+        WipeDoubted {
+            /// What was seen.
+            detail: String,
+        } = "wipe-doubted",
+        /// Fact: the wipe failed.
+        WipeFailed {
+            /// Stable short code.
+            code: String,
+            /// What was tried, on what, and the result.
+            detail: String,
+        } = "wipe-failed",
+        /// Fact: someone else may be impersonating this machine.
+        SecurityAlarm {
+            /// Stable short code, e.g. "ticket-used".
+            code: String,
+            /// What happened.
+            detail: String,
+        } = "security-alarm",
+        /// Fact: this enrolment turned out to be another known machine, which gets its MACs.
+        Folded {
+            /// That machine.
+            into: MachineId,
+            /// What it was recognised by.
+            detail: String,
+        } = "folded",
+        /// Fact: another enrolment turned out to be this machine.
+        Absorbed {
+            /// The enrolment that was folded into it.
+            other: MachineId,
+            /// What it was recognised by.
+            detail: String,
+        } = "absorbed",
+        /// Fact: part of the machine's identity changed.
+        IdentityChanged {
+            /// What.
+            detail: String,
+        } = "identity-changed",
+        /// Verb: a user resolved an identity conflict.
+        ConflictResolved {
+            /// The other machine.
+            other: MachineId,
+            /// The decision.
+            detail: String,
+            /// Number of conflicts of this machine that are still open.
+            open: u32,
+        } = "conflict-resolved",
+        /// Fact: something happened at the machine's own console. Changes no state.
+        AtConsole {
+            /// What.
+            what: AtConsole,
+        } = "at-console",
+        /// Fact: the state's deadline passed. The event carries it, so that a late timer cannot end another phase.
+        DeadlinePassed {
+            /// The deadline that passed.
+            deadline: UnixMs,
+        } = "deadline-passed",
+    }
 }
 
 /// Code of the [`Event::SecurityAlarm`] raised by an identity conflict.
@@ -196,39 +198,6 @@ pub enum AfterCheck {
         /// The missing fact.
         detail: String,
     },
-}
-
-impl Event {
-    /// The stable name, as in the `event` field.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Event::Commission => "commission",
-            Event::Deploy { .. } => "deploy",
-            Event::Release => "release",
-            Event::Retire => "retire",
-            Event::Retry => "retry",
-            Event::Abort => "abort",
-            Event::Admit => "admit",
-            Event::ScriptGiven { .. } => "script-given",
-            Event::Claimed => "claimed",
-            Event::Reported { .. } => "reported",
-            Event::ResidentReported => "resident-reported",
-            Event::StepStarting { .. } => "step-starting",
-            Event::InstallDone { .. } => "install-done",
-            Event::StepFailed { .. } => "step-failed",
-            Event::Verified { .. } => "verified",
-            Event::WipeDone { .. } => "wipe-done",
-            Event::WipeDoubted { .. } => "wipe-doubted",
-            Event::WipeFailed { .. } => "wipe-failed",
-            Event::SecurityAlarm { .. } => "security-alarm",
-            Event::Folded { .. } => "folded",
-            Event::Absorbed { .. } => "absorbed",
-            Event::IdentityChanged { .. } => "identity-changed",
-            Event::ConflictResolved { .. } => "conflict-resolved",
-            Event::AtConsole { .. } => "at-console",
-            Event::DeadlinePassed { .. } => "deadline-passed",
-        }
-    }
 }
 
 /// What follows a transition. Lasting effects are committed with the transition; waking the agent comes after the commit and is not

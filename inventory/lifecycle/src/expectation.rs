@@ -32,9 +32,6 @@ pub fn usable_name(text: &str) -> bool {
 
 /// The names in a report. Placeholders are dropped: they would put a machine where another belongs.
 pub fn names(report: &AssetReport) -> MachineNames {
-    let system = report.system.as_ref();
-    let chassis = report.chassis.as_ref();
-    let board = report.board.as_ref();
     let list = |all: [Option<&String>; 2]| {
         let mut found: Vec<String> = Vec::new();
         for name in all.into_iter().flatten().filter(|n| usable_name(n)) {
@@ -45,14 +42,8 @@ pub fn names(report: &AssetReport) -> MachineNames {
         found
     };
     MachineNames {
-        serials: list([
-            system.and_then(|s| s.serial.as_ref()),
-            chassis.and_then(|c| c.serial.as_ref()),
-        ]),
-        asset_tags: list([
-            chassis.and_then(|c| c.asset_tag.as_ref()),
-            board.and_then(|b| b.asset_tag.as_ref()),
-        ]),
+        serials: list(report.serials()),
+        asset_tags: list(report.asset_tags()),
     }
 }
 
@@ -192,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_places_profile_then_its_items_then_the_request() {
+    fn the_profile_comes_from_the_place_then_its_order_item_then_the_request() {
         let order = Order {
             number: "PO-1".into(),
             items: vec![OrderItem {
@@ -236,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_is_not_known_is_no_pass() {
+    fn an_unknown_profile_is_a_warning_and_not_a_pass() {
         let here = place(1, None, None);
         let (e, from) = choose(Some(&here), Some("web".into()), None, None).unwrap();
         let result = check_chosen(&e, &from, &AssetReport::default(), RunsOn::MiniOs);

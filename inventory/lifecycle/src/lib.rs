@@ -63,10 +63,7 @@ pub fn boot_target(state: &State, commission_unknown: bool) -> BootTarget {
         // Slipway cannot power it on yet: it stays in the mini-os, where a decision reaches it at once.
         State::Ready(_) => mini_os(Purpose::Standby),
         State::Deploying(d) => match d.phase {
-            DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::Installing { .. } => mini_os(Purpose::Deploy),
+            DeployPhase::Boot { .. } | DeployPhase::Installing { .. } => mini_os(Purpose::Deploy),
             DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying => BootTarget::LocalDisk,
         },
         State::Deployed(_) => BootTarget::LocalDisk,

@@ -3,6 +3,8 @@
 use inventory_api::{Mac, MachineId};
 use serde::{Deserialize, Serialize};
 
+use crate::check::same;
+
 /// The rules in order, and what happens to a machine that matches none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -59,14 +61,13 @@ pub struct Rule {
     /// What happens.
     pub action: RuleAction,
     /// The profile, for [`RuleAction::Deploy`].
-    #[serde(default)]
     pub profile: Option<String>,
     /// Kernel arguments of the mini-os for the machines it matches: see [`Policy::kernel_args`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_args: Vec<String>,
 }
 
-/// All given fields must match. Texts are compared ignoring case; a trailing `*` matches any rest.
+/// All given fields must match. Texts are compared as in a hardware profile: without case, and `*` matches anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuleMatch {
@@ -204,7 +205,7 @@ impl Policy {
 impl RuleMatch {
     /// Whether it names one machine, by MAC or whole serial number.
     pub fn names_one(&self) -> bool {
-        self.mac.is_some() || self.serial.as_deref().is_some_and(|s| !s.ends_with('*'))
+        self.mac.is_some() || self.serial.as_deref().is_some_and(|s| !s.contains('*'))
     }
 }
 
@@ -215,14 +216,11 @@ enum Match {
 }
 
 fn rule_matches(rule: &RuleMatch, facts: &MachineFacts, reported: bool) -> Match {
-    if rule.mac.is_some_and(|mac| !facts.macs.contains(&mac)) {
-        return Match::No;
-    }
-    if rule
-        .network
-        .as_deref()
-        .is_some_and(|pattern| !text_matches(pattern, facts.network.as_deref()))
-    {
+    let fits = |pattern: &Option<String>, fact: &Option<String>| match (pattern, fact) {
+        (Some(pattern), Some(fact)) => same(pattern, fact),
+        (pattern, _) => pattern.is_none(),
+    };
+    if rule.mac.is_some_and(|mac| !facts.macs.contains(&mac)) || !fits(&rule.network, &facts.network) {
         return Match::No;
     }
     let by_report = [
@@ -233,20 +231,9 @@ fn rule_matches(rule: &RuleMatch, facts: &MachineFacts, reported: bool) -> Match
     if !reported && by_report.iter().any(|(pattern, _)| pattern.is_some()) {
         return Match::NeedsReport;
     }
-    let all = by_report.iter().all(|(pattern, fact)| {
-        pattern
-            .as_deref()
-            .is_none_or(|p| text_matches(p, fact.as_deref()))
-    });
-    if all { Match::Yes } else { Match::No }
-}
-
-fn text_matches(pattern: &str, fact: Option<&str>) -> bool {
-    let Some(fact) = fact else { return false };
-    let (pattern, fact) = (pattern.to_lowercase(), fact.to_lowercase());
-    match pattern.strip_suffix('*') {
-        Some(start) => fact.starts_with(start),
-        None => pattern == fact,
+    match by_report.iter().all(|(pattern, fact)| fits(pattern, fact)) {
+        true => Match::Yes,
+        false => Match::No,
     }
 }
 
@@ -383,6 +370,8 @@ mod tests {
             (by(serial("SN1")), &nowhere, true),
             (by(serial("SN1")), &again, false),
             (by(serial("SN*")), &nowhere, false),
+            (by(serial("*N1")), &nowhere, false),
+            (by(serial("*N1")), &placed, true),
             (by(by_mac(mac)), &nowhere, true),
             (by(by_mac(Mac([2, 0, 0, 0, 0, 9]))), &nowhere, false),
         ] {

@@ -1,31 +1,33 @@
 //! States. A verb ends a stable state; a fact, the deadline or `abort` ends a transient one.
 
 use inventory_api::check::Verdict;
-use inventory_api::{PlanId, UnixMs};
+use inventory_api::{PlanId, UnixMs, named};
 use serde::{Deserialize, Serialize};
 
-/// The lifecycle state of one machine, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
-pub enum State {
-    /// Seen or enrolled, nothing known.
-    New,
-    /// On its way to an asset report.
-    Commissioning(Commissioning),
-    /// Checked; waits for a decision.
-    Ready(Ready),
-    /// On its way to an installed and verified system.
-    Deploying(Deploying),
-    /// Installed and verified.
-    Deployed(Deployed),
-    /// Its disks are being wiped.
-    Releasing(Releasing),
-    /// Gave up, with the reason; `retry` continues.
-    Failed(Failed),
-    /// Someone may be impersonating this machine; nothing is served until a user decides.
-    Quarantined(Quarantined),
-    /// Out of service for good.
-    Retired,
+named! {
+    /// The lifecycle state of one machine, as it is stored.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(tag = "state")]
+    pub enum State {
+        /// Seen or enrolled, nothing known.
+        New = "new",
+        /// On its way to an asset report.
+        Commissioning(Commissioning) = "commissioning",
+        /// Checked; waits for a decision.
+        Ready(Ready) = "ready",
+        /// On its way to an installed and verified system.
+        Deploying(Deploying) = "deploying",
+        /// Installed and verified.
+        Deployed(Deployed) = "deployed",
+        /// Its disks are being wiped.
+        Releasing(Releasing) = "releasing",
+        /// Gave up, with the reason; `retry` continues.
+        Failed(Failed) = "failed",
+        /// Someone may be impersonating this machine; nothing is served until a user decides.
+        Quarantined(Quarantined) = "quarantined",
+        /// Out of service for good.
+        Retired = "retired",
+    }
 }
 
 /// See [`State::Commissioning`].
@@ -39,16 +41,17 @@ pub struct Commissioning {
     pub first: bool,
 }
 
-/// How far a machine is on its way into the mini-os.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BootPhase {
-    /// Waits for the machine to netboot, or for an agent that already runs to poll.
-    AwaitBoot,
-    /// The boot script was sent.
-    Booting,
-    /// The agent has claimed its ticket; its report is next.
-    Claimed,
+named! {
+    /// How far a machine is on its way into the mini-os.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum BootPhase {
+        /// Waits for the machine to netboot, or for an agent that already runs to poll.
+        AwaitBoot = "await-boot",
+        /// The boot script was sent.
+        Booting = "booting",
+        /// The agent has claimed its ticket; its report is next.
+        Claimed = "claimed",
+    }
 }
 
 /// See [`State::Ready`].
@@ -82,12 +85,6 @@ pub struct Deploying {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "kebab-case")]
 pub enum DeployPhase {
-    /// As [`BootPhase::AwaitBoot`].
-    AwaitBoot,
-    /// As [`BootPhase::Booting`].
-    Booting,
-    /// As [`BootPhase::Claimed`].
-    Claimed,
     /// The hardware check passed; the agent executes the plan.
     Installing {
         /// The last step that was started, from 0; absent before the first.
@@ -102,15 +99,19 @@ pub enum DeployPhase {
     },
     /// The resident agent reported and verifies the installation.
     Verifying,
+    /// On its way into the mini-os; stored by the name of its [`BootPhase`].
+    #[serde(untagged)]
+    Boot {
+        /// How far.
+        phase: BootPhase,
+    },
 }
 
 impl DeployPhase {
     /// How far the machine is on its way into the mini-os; `None`: it has already been there.
-    pub fn boot(&self) -> Option<BootPhase> {
+    pub(crate) fn boot(&self) -> Option<BootPhase> {
         match self {
-            DeployPhase::AwaitBoot => Some(BootPhase::AwaitBoot),
-            DeployPhase::Booting => Some(BootPhase::Booting),
-            DeployPhase::Claimed => Some(BootPhase::Claimed),
+            DeployPhase::Boot { phase } => Some(*phase),
             DeployPhase::Installing { .. } | DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying => {
                 None
             }
@@ -165,16 +166,17 @@ pub struct Failed {
     pub disk: DiskState,
 }
 
-/// The transient states by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// Commissioning.
-    Commissioning,
-    /// Deploying.
-    Deploying,
-    /// Releasing.
-    Releasing,
+named! {
+    /// The transient states by name.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum Stage {
+        /// Commissioning.
+        Commissioning = "commissioning",
+        /// Deploying.
+        Deploying = "deploying",
+        /// Releasing.
+        Releasing = "releasing",
+    }
 }
 
 /// See [`State::Quarantined`].
@@ -188,13 +190,40 @@ pub struct Quarantined {
     pub plan: Option<PlanId>,
 }
 
-impl State {
-    /// When a transient state times out; `None` for stable states.
-    pub fn deadline(&self) -> Option<UnixMs> {
+/// A state that does not last: a fact, its deadline or `abort` ends it.
+#[derive(Clone, Copy)]
+pub(crate) enum Transient<'a> {
+    Commissioning(&'a Commissioning),
+    Deploying(&'a Deploying),
+    Releasing(&'a Releasing),
+}
+
+impl Transient<'_> {
+    pub(crate) fn deadline(self) -> UnixMs {
         match self {
-            State::Commissioning(c) => Some(c.deadline),
-            State::Deploying(d) => Some(d.deadline),
-            State::Releasing(r) => Some(r.deadline),
+            Transient::Commissioning(c) => c.deadline,
+            Transient::Deploying(d) => d.deadline,
+            Transient::Releasing(r) => r.deadline,
+        }
+    }
+
+    /// How far the machine is on its way into the mini-os; `None`: it has already been there.
+    pub(crate) fn boot(self) -> Option<BootPhase> {
+        match self {
+            Transient::Commissioning(c) => Some(c.phase),
+            Transient::Deploying(d) => d.phase.boot(),
+            Transient::Releasing(r) => (!r.wiping).then_some(r.phase),
+        }
+    }
+}
+
+impl State {
+    /// `None`: a stable state.
+    pub(crate) fn transient(&self) -> Option<Transient<'_>> {
+        match self {
+            State::Commissioning(c) => Some(Transient::Commissioning(c)),
+            State::Deploying(d) => Some(Transient::Deploying(d)),
+            State::Releasing(r) => Some(Transient::Releasing(r)),
             State::New
             | State::Ready(_)
             | State::Deployed(_)
@@ -202,6 +231,11 @@ impl State {
             | State::Quarantined(_)
             | State::Retired => None,
         }
+    }
+
+    /// When a transient state times out; `None` for stable states.
+    pub fn deadline(&self) -> Option<UnixMs> {
+        self.transient().map(Transient::deadline)
     }
 
     /// The plan of the state.
@@ -254,5 +288,36 @@ impl Default for Limits {
             attempts: 3,
             local_boots: 5,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_phase_of_a_deployment_is_stored_by_its_name() {
+        let boot = |phase| DeployPhase::Boot { phase };
+        for (phase, stored) in [
+            (boot(BootPhase::AwaitBoot), r#"{"phase":"await-boot"}"#),
+            (boot(BootPhase::Booting), r#"{"phase":"booting"}"#),
+            (boot(BootPhase::Claimed), r#"{"phase":"claimed"}"#),
+            (
+                DeployPhase::Installing {
+                    step: Some(2),
+                    name: None,
+                },
+                r#"{"phase":"installing","step":2,"name":null}"#,
+            ),
+            (
+                DeployPhase::AwaitLocalBoot { boots: 3 },
+                r#"{"phase":"await-local-boot","boots":3}"#,
+            ),
+            (DeployPhase::Verifying, r#"{"phase":"verifying"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&phase).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<DeployPhase>(stored).unwrap(), phase);
+        }
+        assert!(serde_json::from_str::<DeployPhase>(r#"{"phase":"unknown"}"#).is_err());
     }
 }

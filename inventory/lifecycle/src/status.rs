@@ -5,7 +5,7 @@ use inventory_api::check::Verdict;
 use inventory_api::machine::{MachineStatus, Verb};
 
 use crate::event::IDENTITY_CONFLICT;
-use crate::state::{BootPhase, DeployPhase, DiskState, Failed, Ready, Stage, State};
+use crate::state::{BootPhase, DeployPhase, DiskState, Failed, Quarantined, Ready, Stage, State};
 
 /// State, phase, sentence and [`crate::verbs`]. `since` is when the state or phase began; the caller adds step progress.
 pub fn status(state: &State, since: UnixMs, verbs: Vec<Verb>) -> MachineStatus {
@@ -14,8 +14,9 @@ pub fn status(state: &State, since: UnixMs, verbs: Vec<Verb>) -> MachineStatus {
         phase: phase_name(state).map(Into::into),
         sentence: status_sentence(state),
         reason: match state {
-            State::Failed(f) => Some(f.reason.clone()),
-            State::Quarantined(q) => Some(q.reason.clone()),
+            State::Failed(Failed { reason, .. }) | State::Quarantined(Quarantined { reason, .. }) => {
+                Some(reason.clone())
+            }
             State::New
             | State::Commissioning(_)
             | State::Ready(_)
@@ -33,43 +34,22 @@ pub fn status(state: &State, since: UnixMs, verbs: Vec<Verb>) -> MachineStatus {
 
 /// The state's name as API and page show it.
 pub fn state_name(state: &State) -> &'static str {
-    match state {
-        State::New => "new",
-        State::Commissioning(_) => "commissioning",
-        State::Ready(_) => "ready",
-        State::Deploying(_) => "deploying",
-        State::Deployed(_) => "deployed",
-        State::Releasing(_) => "releasing",
-        State::Failed(_) => "failed",
-        State::Quarantined(_) => "quarantined",
-        State::Retired => "retired",
-    }
+    state.name()
 }
 
 /// The phase of a transient state; for a failure, what the machine was doing.
 pub fn phase_name(state: &State) -> Option<&'static str> {
-    let boot = |phase: BootPhase| match phase {
-        BootPhase::AwaitBoot => "await-boot",
-        BootPhase::Booting => "booting",
-        BootPhase::Claimed => "claimed",
-    };
     match state {
-        State::Commissioning(c) => Some(boot(c.phase)),
+        State::Commissioning(c) => Some(c.phase.name()),
         State::Deploying(d) => Some(match d.phase {
-            DeployPhase::AwaitBoot => "await-boot",
-            DeployPhase::Booting => "booting",
-            DeployPhase::Claimed => "claimed",
+            DeployPhase::Boot { phase } => phase.name(),
             DeployPhase::Installing { .. } => "installing",
             DeployPhase::AwaitLocalBoot { .. } => "await-local-boot",
             DeployPhase::Verifying => "verifying",
         }),
         State::Releasing(r) if r.wiping => Some("wiping"),
-        State::Releasing(r) => Some(boot(r.phase)),
-        State::Failed(f) => Some(match f.during {
-            Stage::Commissioning => "commissioning",
-            Stage::Deploying => "deploying",
-            Stage::Releasing => "releasing",
-        }),
+        State::Releasing(r) => Some(r.phase.name()),
+        State::Failed(f) => Some(f.during.name()),
         State::New | State::Ready(_) | State::Deployed(_) | State::Quarantined(_) | State::Retired => None,
     }
 }
@@ -95,9 +75,10 @@ pub fn status_sentence(state: &State) -> String {
                 .to_owned(),
         },
         State::Deploying(d) => match &d.phase {
-            DeployPhase::AwaitBoot => boot(BootPhase::AwaitBoot, "to install it"),
-            DeployPhase::Booting => boot(BootPhase::Booting, "to install it"),
-            DeployPhase::Claimed => boot(BootPhase::Claimed, "then the installation"),
+            DeployPhase::Boot {
+                phase: phase @ BootPhase::Claimed,
+            } => boot(*phase, "then the installation"),
+            DeployPhase::Boot { phase } => boot(*phase, "to install it"),
             DeployPhase::Installing { name: Some(name), .. } if d.attempt > 1 => {
                 format!("Installing, attempt {}: step {name}.", d.attempt)
             }

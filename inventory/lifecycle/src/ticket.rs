@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_gets_a_certificate() {
+    fn only_the_holder_of_a_current_ticket_gets_a_certificate() {
         use Refusal::{Elsewhere, Old, OtherKey, Replaced, Revoked};
         let good = Some(Before::SameKey {
             certificate_good: true,

@@ -1,16 +1,22 @@
-//! The transition function, one function per event. No catch-all arms: an event lists every state, so that the compiler points at a
-//! new event or state. Facts that every state only notes share one arm.
+//! The transition function: `verbs` for what people and rules ask, `facts` for what machines and clocks report. No catch-all arms: an
+//! event lists every state, so that the compiler points at a new event or state. Facts that every state only notes share one arm.
 
-use inventory_api::boot::BootTarget;
+mod facts;
+mod verbs;
+
 use inventory_api::check::Verdict;
-use inventory_api::{MachineId, PlanId, UnixMs};
+use inventory_api::{PlanId, UnixMs};
 
-use crate::event::{Action, AfterCheck, Event, IDENTITY_CONFLICT};
+use crate::event::{Action, Event, IDENTITY_CONFLICT};
 use crate::state::{
-    BootPhase, Commissioning, DeployPhase, Deployed, Deploying, DiskState, Failed, Limits, Quarantined,
-    Ready, Releasing, Stage, State,
+    BootPhase, Commissioning, DeployPhase, Deploying, DiskState, Failed, Limits, Ready, Releasing, Stage,
+    State, Transient,
 };
-use crate::status::state_name;
+use facts::{
+    RELEASED, alarmed, claimed, fold, install_done, installing, reported, resident_reported, script_given,
+    timed_out, verified, wiping,
+};
+use verbs::{abort, commission, deploy, release, retire, retry};
 
 /// What an event did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,52 +78,6 @@ fn refused(code: &'static str, sentence: impl Into<String>) -> Outcome {
     })
 }
 
-/// Refuses a verb that this state does not accept, and says what to do instead.
-fn no_verb(event: &Event, state: &State) -> Outcome {
-    let idle = matches!(event, Event::Retry | Event::Abort);
-    let instead = match state {
-        State::New if idle => "nothing is in progress; commission it",
-        State::New => "commission it first",
-        State::Commissioning(_) => "wait for its report, or abort",
-        State::Ready(_) if idle => "nothing is in progress; deploy or commission it",
-        State::Ready(_) => "Slipway has installed nothing on it",
-        State::Deploying(_) => "wait until it is deployed, or abort",
-        State::Deployed(_) if idle => "nothing is in progress",
-        State::Deployed(_) => "release it first",
-        State::Releasing(_) => "wait until it is wiped, or abort",
-        State::Failed(_) => "nothing is in progress; retry it",
-        State::Quarantined(_) => "find out who else used its identity, then commission or retire it",
-        State::Retired => "it is out of service for good",
-    };
-    not_while(event, state_name(state), instead)
-}
-
-fn not_while(event: &Event, state: &str, instead: &str) -> Outcome {
-    refused(
-        "wrong-state",
-        format!("cannot {} a machine that is {state}: {instead}", event.name()),
-    )
-}
-
-/// Refuses a fact that this state does not expect: the sender is out of step and will ask for its assignment again.
-fn no_fact(event: &Event, state: &str) -> Outcome {
-    refused(
-        "unexpected",
-        format!("a machine that is {state} expects no {}", event.name()),
-    )
-}
-
-fn quarantine(code: &str, detail: &str, plan: Option<&PlanId>) -> Outcome {
-    to_with(
-        State::Quarantined(Quarantined {
-            reason: code.to_owned(),
-            detail: detail.to_owned(),
-            plan: plan.cloned(),
-        }),
-        &[Action::RevokeIdentity, Action::DropTickets],
-    )
-}
-
 fn ready(verdict: Option<Verdict>, held: Option<String>) -> State {
     State::Ready(Ready { verdict, held })
 }
@@ -133,9 +93,7 @@ fn commissioning(limits: &Limits, now: UnixMs, first: bool) -> State {
 /// The first attempt at a plan, starting in this phase.
 fn attempt(plan: PlanId, phase: DeployPhase, limits: &Limits, now: UnixMs) -> Deploying {
     let (seconds, disk) = match phase {
-        DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => {
-            (limits.await_boot_seconds, DiskState::Untouched)
-        }
+        DeployPhase::Boot { .. } => (limits.await_boot_seconds, DiskState::Untouched),
         DeployPhase::Installing { .. } => (limits.step_seconds, DiskState::Untouched),
         DeployPhase::AwaitLocalBoot { .. } => (limits.local_boot_seconds, DiskState::Installed),
         DeployPhase::Verifying => (limits.verify_seconds, DiskState::Installed),
@@ -150,41 +108,49 @@ fn attempt(plan: PlanId, phase: DeployPhase, limits: &Limits, now: UnixMs) -> De
     }
 }
 
-fn releasing(plan: Option<PlanId>, limits: &Limits, now: UnixMs) -> State {
-    State::Releasing(Releasing {
-        phase: BootPhase::AwaitBoot,
-        wiping: false,
-        plan,
-        deadline: now.plus_seconds(limits.await_boot_seconds),
-    })
-}
+impl Transient<'_> {
+    fn failed(self, reason: &str, detail: impl Into<String>) -> Outcome {
+        let (during, plan, disk) = match self {
+            Transient::Commissioning(_) => (Stage::Commissioning, None, DiskState::Untouched),
+            Transient::Deploying(d) => (Stage::Deploying, Some(&d.plan), d.disk),
+            Transient::Releasing(r) if r.wiping => (Stage::Releasing, r.plan.as_ref(), DiskState::Partial),
+            Transient::Releasing(r) => (Stage::Releasing, r.plan.as_ref(), DiskState::Installed),
+        };
+        let failed = Failed {
+            during,
+            reason: reason.to_owned(),
+            detail: detail.into(),
+            plan: plan.cloned(),
+            disk,
+        };
+        to_with(State::Failed(failed), &[Action::DropTickets])
+    }
 
-fn failed(
-    during: Stage,
-    plan: Option<&PlanId>,
-    disk: DiskState,
-    reason: &str,
-    detail: impl Into<String>,
-) -> Outcome {
-    let failed = Failed {
-        during,
-        reason: reason.to_owned(),
-        detail: detail.into(),
-        plan: plan.cloned(),
-        disk,
-    };
-    to_with(State::Failed(failed), &[Action::DropTickets])
-}
-
-impl Commissioning {
-    fn failed(&self, reason: &str, detail: impl Into<String>) -> Outcome {
-        failed(Stage::Commissioning, None, DiskState::Untouched, reason, detail)
+    /// On, or back, on its way into the mini-os.
+    fn booting(self, phase: BootPhase, deadline: UnixMs) -> Outcome {
+        match self {
+            Transient::Commissioning(c) => to(State::Commissioning(Commissioning {
+                phase,
+                deadline,
+                first: c.first,
+            })),
+            Transient::Deploying(d) => d.moved(DeployPhase::Boot { phase }, deadline),
+            Transient::Releasing(r) => to(State::Releasing(Releasing {
+                phase,
+                deadline,
+                ..r.clone()
+            })),
+        }
     }
 }
 
 impl Deploying {
     fn failed(&self, reason: &str, detail: impl Into<String>) -> Outcome {
-        failed(Stage::Deploying, Some(&self.plan), self.disk, reason, detail)
+        Transient::Deploying(self).failed(reason, detail)
+    }
+
+    fn with_disk(&self, disk: DiskState) -> Deploying {
+        Deploying { disk, ..self.clone() }
     }
 
     fn moved(&self, phase: DeployPhase, deadline: UnixMs) -> Outcome {
@@ -195,24 +161,6 @@ impl Deploying {
         }))
     }
 }
-
-impl Releasing {
-    fn failed(&self, reason: &str, detail: impl Into<String>) -> Outcome {
-        let disk = match self.wiping {
-            true => DiskState::Partial,
-            false => DiskState::Installed,
-        };
-        failed(Stage::Releasing, self.plan.as_ref(), disk, reason, detail)
-    }
-}
-
-/// Actions when a machine is retired, and when it is released.
-const RETIRED: [Action; 3] = [
-    Action::RevokeIdentity,
-    Action::DropTickets,
-    Action::ForgetDeployment,
-];
-const RELEASED: [Action; 2] = [Action::DropTickets, Action::ForgetDeployment];
 
 /// The next state. `now` is the server's clock. `Err` changes nothing.
 pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Result<Transition, Refused> {
@@ -228,20 +176,14 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
         | Event::WipeDoubted { .. }
         | Event::Admit
         | Event::AtConsole { .. } => noted(state),
-        Event::ConflictResolved { open, .. } => match state {
-            State::Quarantined(q) if *open == 0 && q.reason == IDENTITY_CONFLICT => {
-                to(commissioning(limits, now, false))
+        Event::ConflictResolved { open, .. } => {
+            let was_it =
+                matches!(state, State::Quarantined(q) if *open == 0 && q.reason == IDENTITY_CONFLICT);
+            match was_it {
+                true => to(commissioning(limits, now, false)),
+                false => noted(state),
             }
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Failed(_)
-            | State::Quarantined(_)
-            | State::Retired => noted(state),
-        },
+        }
         Event::SecurityAlarm { code, detail } => alarmed(state, code, detail),
         Event::Folded { into, .. } => fold(state, event, into),
         Event::ScriptGiven { target } => script_given(state, *target, limits, now),
@@ -252,18 +194,12 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
             after,
         } => reported(state, event, (*verdict, detail, after), limits, now),
         Event::ResidentReported => resident_reported(state, event, limits, now),
-        Event::StepStarting { plan, index, name } => match installing(state, plan) {
-            Ok(d) => to(State::Deploying(Deploying {
-                phase: DeployPhase::Installing {
-                    step: Some(*index),
-                    name: Some(name.clone()),
-                },
-                disk: DiskState::Partial,
-                deadline: now.plus_seconds(limits.step_seconds),
-                ..d.clone()
-            })),
-            Err(is) => no_fact(event, is),
-        },
+        Event::StepStarting { plan, index, name } => {
+            let deployment = installing(state, event, plan)?.with_disk(DiskState::Partial);
+            let (step, name) = (Some(*index), Some(name.clone()));
+            let deadline = now.plus_seconds(limits.step_seconds);
+            deployment.moved(DeployPhase::Installing { step, name }, deadline)
+        }
         Event::StepFailed {
             plan,
             name,
@@ -271,517 +207,38 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
             detail,
             wrote,
             ..
-        } => match installing(state, plan) {
-            Ok(d) => {
-                // An earlier attempt may have written even if this one did not.
-                let disk = if *wrote { DiskState::Partial } else { d.before };
-                Deploying { disk, ..d.clone() }.failed(code, format!("step {name}: {detail}"))
-            }
-            Err(is) => no_fact(event, is),
-        },
+        } => {
+            let deployment = installing(state, event, plan)?;
+            // An earlier attempt may have written even if this one did not.
+            let disk = if *wrote {
+                DiskState::Partial
+            } else {
+                deployment.before
+            };
+            deployment
+                .with_disk(disk)
+                .failed(code, format!("step {name}: {detail}"))
+        }
         Event::InstallDone { plan } => install_done(state, event, plan, limits, now),
         Event::Verified { plan, failing } => verified(state, event, plan, failing),
-        Event::WipeDone { .. } => match wiping(state) {
-            Ok(_) => to_with(ready(None, None), &RELEASED),
-            Err(is) => no_fact(event, is),
-        },
-        Event::WipeFailed { code, detail } => match wiping(state) {
-            Ok(r) => r.failed(code, detail),
-            Err(is) => no_fact(event, is),
-        },
-        Event::DeadlinePassed { deadline } => match state.deadline() {
-            Some(own) if *deadline == own && now >= own => timed_out(state),
+        Event::WipeDone { .. } => {
+            wiping(state, event)?;
+            to_with(ready(None, None), &RELEASED)
+        }
+        Event::WipeFailed { code, detail } => wiping(state, event)?.failed(code, detail),
+        Event::DeadlinePassed { deadline } => match state.transient() {
+            Some(late) if *deadline == late.deadline() && now >= *deadline => timed_out(late),
             Some(_) | None => stays(state),
         },
     }
 }
 
-fn commission(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
-    match state {
-        State::New => to(commissioning(limits, now, true)),
-        State::Ready(_) | State::Failed(_) | State::Quarantined(_) => to(commissioning(limits, now, false)),
-        State::Commissioning(_)
-        | State::Deploying(_)
-        | State::Deployed(_)
-        | State::Releasing(_)
-        | State::Retired => no_verb(event, state),
-    }
-}
-
-fn deploy(state: &State, event: &Event, plan: &PlanId, limits: &Limits, now: UnixMs) -> Outcome {
-    match state {
-        State::Ready(_) | State::Failed(_) => to(State::Deploying(attempt(
-            plan.clone(),
-            DeployPhase::AwaitBoot,
-            limits,
-            now,
-        ))),
-        State::New
-        | State::Commissioning(_)
-        | State::Deploying(_)
-        | State::Deployed(_)
-        | State::Releasing(_)
-        | State::Quarantined(_)
-        | State::Retired => no_verb(event, state),
-    }
-}
-
-fn release(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
-    match state {
-        State::Deployed(d) => to(releasing(Some(d.plan.clone()), limits, now)),
-        State::Failed(f) => match f.disk {
-            DiskState::Untouched => not_while(
-                event,
-                "failed before anything was written",
-                "retry, deploy or commission it",
-            ),
-            DiskState::Partial | DiskState::Installed => to(releasing(f.plan.clone(), limits, now)),
-        },
-        State::New
-        | State::Commissioning(_)
-        | State::Ready(_)
-        | State::Deploying(_)
-        | State::Releasing(_)
-        | State::Quarantined(_)
-        | State::Retired => no_verb(event, state),
-    }
-}
-
-fn retire(state: &State, event: &Event) -> Outcome {
-    match state {
-        State::New | State::Ready(_) | State::Deployed(_) | State::Failed(_) | State::Quarantined(_) => {
-            to_with(State::Retired, &RETIRED)
-        }
-        State::Commissioning(_) | State::Deploying(_) | State::Releasing(_) | State::Retired => {
-            no_verb(event, state)
-        }
-    }
-}
-
-fn retry(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
-    match state {
-        State::Failed(f) => resumed(f, limits, now),
-        State::New
-        | State::Commissioning(_)
-        | State::Ready(_)
-        | State::Deploying(_)
-        | State::Deployed(_)
-        | State::Releasing(_)
-        | State::Quarantined(_)
-        | State::Retired => no_verb(event, state),
-    }
-}
-
-fn abort(state: &State, event: &Event) -> Outcome {
-    match state {
-        State::Commissioning(c) => c.failed("aborted", "the commissioning was aborted"),
-        State::Deploying(d) => d.failed("aborted", "the deployment was aborted"),
-        State::Releasing(r) => r.failed("aborted", "the release was aborted"),
-        State::New
-        | State::Ready(_)
-        | State::Deployed(_)
-        | State::Failed(_)
-        | State::Quarantined(_)
-        | State::Retired => no_verb(event, state),
-    }
-}
-
-fn alarmed(state: &State, code: &str, detail: &str) -> Outcome {
-    match state {
-        // A stranger on the provisioning network must not be able to take a machine out of service.
-        State::Deployed(_) | State::Quarantined(_) | State::Retired => noted(state),
-        State::Failed(f) if f.disk == DiskState::Installed => noted(state),
-        State::New
-        | State::Commissioning(_)
-        | State::Ready(_)
-        | State::Deploying(_)
-        | State::Releasing(_)
-        | State::Failed(_) => quarantine(code, detail, state.plan()),
-    }
-}
-
-/// The enrolment turned out to be the machine `into`.
-fn fold(state: &State, event: &Event, into: &MachineId) -> Outcome {
-    // Its certificate stays valid until that machine claims: with it the agent is told to reboot, and nothing else.
-    let gone = || to_with(State::Retired, &[Action::DropTickets]);
-    // Something of Slipway's is on its disk, or is being written: it cannot just disappear.
-    let not_yet = |is: &str| {
-        refused(
-            "wrong-state",
-            format!("cannot make {into} of a machine that is {is}: release or abort it first"),
-        )
-    };
-    match state {
-        State::New | State::Commissioning(_) | State::Ready(_) => gone(),
-        State::Failed(f) if f.disk == DiskState::Untouched => gone(),
-        State::Failed(_) => not_yet("failed with something on its disk"),
-        State::Quarantined(q) if q.plan.is_none() => gone(),
-        State::Quarantined(_) => not_yet("quarantined during a deployment"),
-        State::Deploying(_) | State::Deployed(_) | State::Releasing(_) => not_yet(state_name(state)),
-        State::Retired => no_fact(event, "retired"),
-    }
-}
-
-fn reported(
-    state: &State,
-    event: &Event,
-    (verdict, detail, after): (Option<Verdict>, &str, &AfterCheck),
-    limits: &Limits,
-    now: UnixMs,
-) -> Outcome {
-    match state {
-        State::Commissioning(c) => commissioned(c, verdict, detail, after, limits, now),
-        // Checking a waiting machine again is harmless; only its verdict is news.
-        State::Ready(r) => {
-            let next = ready(verdict, r.held.clone());
-            if next == *state { stays(state) } else { to(next) }
-        }
-        State::Deploying(d) => match (d.phase.boot(), verdict) {
-            (Some(_), Some(Verdict::Fail)) => d.failed("check-failed", detail),
-            (Some(_), Some(Verdict::Pass | Verdict::Warn) | None) => {
-                d.moved(NOTHING_YET, now.plus_seconds(limits.step_seconds))
-            }
-            (None, Some(Verdict::Pass | Verdict::Warn | Verdict::Fail) | None) => stays(state),
-        },
-        // The agent runs in the mini-os: its next assignment is the wipe. Again after a power cut: the wipe is idempotent.
-        State::Releasing(r) => match (r.wiping, &r.plan) {
-            (false, Some(_)) => to(State::Releasing(Releasing {
-                wiping: true,
-                deadline: now.plus_seconds(limits.wipe_seconds),
-                ..r.clone()
-            })),
-            (false, None) => to_with(ready(None, None), &RELEASED),
-            (true, _) => stays(state),
-        },
-        State::Deployed(_) | State::Failed(_) => stays(state),
-        State::New | State::Quarantined(_) | State::Retired => no_fact(event, state_name(state)),
-    }
-}
-
-fn resident_reported(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
-    match state {
-        State::Deploying(d) => match d.phase {
-            DeployPhase::AwaitLocalBoot { .. } => {
-                d.moved(DeployPhase::Verifying, now.plus_seconds(limits.verify_seconds))
-            }
-            DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::Installing { .. }
-            | DeployPhase::Verifying => stays(state),
-        },
-        State::Deployed(_) | State::Releasing(_) | State::Failed(_) => stays(state),
-        State::New | State::Commissioning(_) | State::Ready(_) | State::Quarantined(_) | State::Retired => {
-            no_fact(event, state_name(state))
-        }
-    }
-}
-
-fn install_done(state: &State, event: &Event, plan: &PlanId, limits: &Limits, now: UnixMs) -> Outcome {
-    match installing(state, plan) {
-        Ok(d) => to_with(
-            State::Deploying(Deploying {
-                phase: DeployPhase::AwaitLocalBoot { boots: 0 },
-                disk: DiskState::Installed,
-                deadline: now.plus_seconds(limits.local_boot_seconds),
-                ..d.clone()
-            }),
-            &[Action::DropTickets],
-        ),
-        // Sent again because the answer was lost.
-        Err(_) if is_installed(state, plan) => stays(state),
-        Err(is) => no_fact(event, is),
-    }
-}
-
-fn verified(state: &State, event: &Event, plan: &PlanId, failing: &[String]) -> Outcome {
-    match state {
-        State::Deploying(d) if d.phase != DeployPhase::Verifying || *plan != d.plan => {
-            no_fact(event, "not verifying this plan")
-        }
-        State::Deploying(d) if failing.is_empty() => to(State::Deployed(Deployed { plan: d.plan.clone() })),
-        State::Deploying(d) => d.failed(
-            "verification-failed",
-            format!("not as requested: {}", failing.join("; ")),
-        ),
-        // A late copy.
-        State::Deployed(_) => stays(state),
-        State::New
-        | State::Commissioning(_)
-        | State::Ready(_)
-        | State::Releasing(_)
-        | State::Failed(_)
-        | State::Quarantined(_)
-        | State::Retired => no_fact(event, state_name(state)),
-    }
-}
-
-/// The deployment that installs this plan; else what the machine is doing instead.
-fn installing<'a>(state: &'a State, plan: &PlanId) -> Result<&'a Deploying, &'static str> {
-    match state {
-        State::Deploying(d) => match d.phase {
-            DeployPhase::Installing { .. } if d.plan == *plan => Ok(d),
-            DeployPhase::Installing { .. }
-            | DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::AwaitLocalBoot { .. }
-            | DeployPhase::Verifying => Err("not installing this plan"),
-        },
-        State::New
-        | State::Commissioning(_)
-        | State::Ready(_)
-        | State::Deployed(_)
-        | State::Releasing(_)
-        | State::Failed(_)
-        | State::Quarantined(_)
-        | State::Retired => Err(state_name(state)),
-    }
-}
-
-fn is_installed(state: &State, plan: &PlanId) -> bool {
-    matches!(state, State::Deploying(d) if d.plan == *plan && matches!(d.phase, DeployPhase::AwaitLocalBoot { .. }))
-}
-
-/// The release that wipes; else what the machine is doing instead.
-fn wiping(state: &State) -> Result<&Releasing, &'static str> {
-    match state {
-        State::Releasing(r) if r.wiping => Ok(r),
-        State::Releasing(_) => Err("not wiping"),
-        State::New
-        | State::Commissioning(_)
-        | State::Ready(_)
-        | State::Deploying(_)
-        | State::Deployed(_)
-        | State::Failed(_)
-        | State::Quarantined(_)
-        | State::Retired => Err(state_name(state)),
-    }
-}
-
-/// The report of a commissioning was checked.
-fn commissioned(
-    c: &Commissioning,
-    verdict: Option<Verdict>,
-    detail: &str,
-    after: &AfterCheck,
-    limits: &Limits,
-    now: UnixMs,
-) -> Outcome {
-    if verdict == Some(Verdict::Fail) {
-        return c.failed("check-failed", detail);
-    }
-    let next = match after {
-        AfterCheck::Hold => ready(verdict, None),
-        AfterCheck::NotExpected { why } => ready(verdict, Some(why.clone())),
-        AfterCheck::Deploy { plan } => State::Deploying(attempt(plan.clone(), NOTHING_YET, limits, now)),
-        AfterCheck::CannotPlan { code, detail } => return c.failed(code, detail),
-    };
-    to_with(next, &[Action::DropTickets])
-}
-
+/// Waits for the machine to netboot.
+const POWERED_OFF: DeployPhase = DeployPhase::Boot {
+    phase: BootPhase::AwaitBoot,
+};
 /// The agent has the plan and has not started a step.
 const NOTHING_YET: DeployPhase = DeployPhase::Installing {
     step: None,
     name: None,
 };
-
-fn script_given(state: &State, target: BootTarget, limits: &Limits, now: UnixMs) -> Outcome {
-    match (state, target) {
-        (State::Commissioning(c), BootTarget::MiniOs { .. }) => match boot_started(c.phase, c.deadline, limits, now) {
-            Some((phase, deadline)) => to(State::Commissioning(Commissioning {
-                phase,
-                deadline,
-                first: c.first,
-            })),
-            None => stays(state),
-        },
-        (State::Releasing(r), BootTarget::MiniOs { .. }) if !r.wiping => {
-            match boot_started(r.phase, r.deadline, limits, now) {
-                Some((phase, deadline)) => to(State::Releasing(Releasing {
-                    phase,
-                    deadline,
-                    ..r.clone()
-                })),
-                None => stays(state),
-            }
-        }
-        (State::Deploying(d), BootTarget::MiniOs { .. }) => {
-            match d.phase.boot().and_then(|p| boot_started(p, d.deadline, limits, now)) {
-                Some((_, deadline)) => d.moved(DeployPhase::Booting, deadline),
-                None => stays(state),
-            }
-        }
-        (State::Deploying(d), BootTarget::LocalDisk) => match d.phase {
-            DeployPhase::AwaitLocalBoot { boots } if boots >= limits.local_boots => d.failed(
-                "local-boot-loop",
-                format!(
-                    "the machine was told {boots} times to boot its disk and asked the network again: its firmware cannot \
-                     boot the disk that was installed"
-                ),
-            ),
-            DeployPhase::AwaitLocalBoot { boots } => {
-                d.moved(DeployPhase::AwaitLocalBoot { boots: boots + 1 }, d.deadline)
-            }
-            DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::Installing { .. }
-            | DeployPhase::Verifying => stays(state),
-        },
-        // Every boot of a deployed machine ends here.
-        (
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Failed(_)
-            | State::Quarantined(_)
-            | State::Retired,
-            BootTarget::MiniOs { .. } | BootTarget::LocalDisk | BootTarget::Ignore,
-        ) => stays(state),
-    }
-}
-
-fn claimed(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
-    let reports_by = now.plus_seconds(limits.report_seconds);
-    match state {
-        State::Commissioning(c) => to(State::Commissioning(Commissioning {
-            phase: BootPhase::Claimed,
-            deadline: c.deadline.max(reports_by),
-            first: c.first,
-        })),
-        State::Releasing(r) => to(State::Releasing(Releasing {
-            phase: BootPhase::Claimed,
-            deadline: r.deadline.max(reports_by),
-            ..r.clone()
-        })),
-        State::Deploying(d) => match d.phase {
-            DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => {
-                d.moved(DeployPhase::Claimed, d.deadline.max(reports_by))
-            }
-            // The machine lost power during the installation: it starts again from the first step, a bounded number of times.
-            DeployPhase::Installing { .. } if d.attempt >= limits.attempts => d.failed(
-                "too-many-attempts",
-                format!(
-                    "the installation was cut off {} times: does the machine keep its power?",
-                    d.attempt
-                ),
-            ),
-            DeployPhase::Installing { .. } => to(State::Deploying(Deploying {
-                phase: DeployPhase::Claimed,
-                attempt: d.attempt + 1,
-                before: d.disk,
-                deadline: reports_by,
-                ..d.clone()
-            })),
-            DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying => no_fact(event, "booting its disk"),
-        },
-        State::Ready(_) | State::Failed(_) => stays(state),
-        State::New | State::Deployed(_) | State::Quarantined(_) | State::Retired => {
-            no_fact(event, state_name(state))
-        }
-    }
-}
-
-/// A boot script was sent in this phase. The first one sets the boot deadline; later ones (the machine lost power, or its loader
-/// asked twice) do not move it, so that a machine in a reboot loop still times out.
-fn boot_started(
-    phase: BootPhase,
-    deadline: UnixMs,
-    limits: &Limits,
-    now: UnixMs,
-) -> Option<(BootPhase, UnixMs)> {
-    match phase {
-        BootPhase::AwaitBoot => Some((
-            BootPhase::Booting,
-            now.plus_seconds(limits.boot_seconds + limits.report_seconds),
-        )),
-        BootPhase::Booting => None,
-        BootPhase::Claimed => Some((BootPhase::Booting, deadline)),
-    }
-}
-
-/// The failure of a machine that did not come up in the mini-os.
-fn boot_timeout(phase: BootPhase, fail: impl Fn(&str, &str) -> Outcome) -> Outcome {
-    match phase {
-        BootPhase::AwaitBoot => fail(
-            "no-boot",
-            "the machine did not ask the network to boot: is it powered on, cabled to the provisioning network, and set \
-             to boot from it first?",
-        ),
-        BootPhase::Booting => fail(
-            "boot-timeout",
-            "the boot script was sent, but no agent claimed its ticket: look at the machine's console (too little \
-             memory, or no driver for its NIC in the mini-os)",
-        ),
-        BootPhase::Claimed => fail(
-            "report-timeout",
-            "the agent started, but its report never came: look at the machine's console",
-        ),
-    }
-}
-
-/// The state in which a retry continues.
-fn resumed(f: &Failed, limits: &Limits, now: UnixMs) -> Outcome {
-    match (f.during, &f.plan) {
-        (Stage::Deploying, Some(plan)) => {
-            let phase = match f.disk {
-                DiskState::Installed => DeployPhase::AwaitLocalBoot { boots: 0 },
-                DiskState::Untouched | DiskState::Partial => DeployPhase::AwaitBoot,
-            };
-            to(State::Deploying(Deploying {
-                disk: f.disk,
-                before: f.disk,
-                ..attempt(plan.clone(), phase, limits, now)
-            }))
-        }
-        (Stage::Deploying, None) | (Stage::Commissioning, _) => {
-            to(commissioning(limits, now, f.plan.is_none()))
-        }
-        (Stage::Releasing, plan) => to(releasing(plan.clone(), limits, now)),
-    }
-}
-
-/// The deadline of a transient state passed.
-fn timed_out(state: &State) -> Outcome {
-    match state {
-        State::Commissioning(c) => boot_timeout(c.phase, |reason, detail| c.failed(reason, detail)),
-        State::Releasing(r) if r.wiping => r.failed(
-            "wipe-timeout",
-            "the wipe did not end in time: the machine is silent or its disk hangs",
-        ),
-        State::Releasing(r) => boot_timeout(r.phase, |reason, detail| r.failed(reason, detail)),
-        State::Deploying(d) => {
-            let fail = |reason: &str, detail: &str| d.failed(reason, detail);
-            match &d.phase {
-                DeployPhase::AwaitBoot => boot_timeout(BootPhase::AwaitBoot, fail),
-                DeployPhase::Booting => boot_timeout(BootPhase::Booting, fail),
-                DeployPhase::Claimed => boot_timeout(BootPhase::Claimed, fail),
-                DeployPhase::Installing { name, .. } => d.failed(
-                    "install-timeout",
-                    format!(
-                        "step {} did not end in time: the machine is silent or its disk hangs",
-                        name.as_deref().unwrap_or("(first)")
-                    ),
-                ),
-                DeployPhase::AwaitLocalBoot { .. } => fail(
-                    "local-boot-timeout",
-                    "the installed system did not come up: look at the machine's console and its boot order",
-                ),
-                DeployPhase::Verifying => fail(
-                    "verify-timeout",
-                    "the resident agent reported, but its verification never came: does a first-boot script hang?",
-                ),
-            }
-        }
-        State::New
-        | State::Ready(_)
-        | State::Deployed(_)
-        | State::Failed(_)
-        | State::Quarantined(_)
-        | State::Retired => stays(state),
-    }
-}

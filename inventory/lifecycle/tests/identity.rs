@@ -670,7 +670,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
     #[test]
-    fn two_sides_see_the_same(a in any_identity(), b in any_identity(), alive: bool) {
+    fn comparing_two_identities_is_symmetric(a in any_identity(), b in any_identity(), alive: bool) {
         let (a, b) = (Identity::of(&a), Identity::of(&b));
         prop_assert_eq!(compare(&a, &b), compare(&b, &a));
         let ask = |k: &Identity, s: &Identity| {
@@ -737,7 +737,7 @@ proptest! {
     }
 
     #[test]
-    fn what_nobody_filled_in_joins_nothing(a in 0u32..50, b in 50u32..99, filling in junk(), alive: bool) {
+    fn placeholders_never_join_two_machines(a in 0u32..50, b in 50u32..99, filling in junk(), alive: bool) {
         let (mut one, mut two) = (server(a), server(b));
         for report in [&mut one, &mut two] {
             report.system.as_mut().unwrap().serial = text(filling);

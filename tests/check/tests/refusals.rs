@@ -153,7 +153,7 @@ fn a_disk_that_the_agent_would_refuse_is_refused_by_the_planner() {
 
 /// Each `Refused` of the agent: foreseen by the plan, or why that is impossible.
 #[test]
-fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
+fn every_refusal_of_the_agent_is_in_the_table() {
     // No catch-all: a new refusal needs its line here.
     let foreseen = |refused: &Refused| match refused {
         // Made by the server itself, not from a report.

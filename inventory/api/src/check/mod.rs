@@ -3,6 +3,23 @@
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Placement;
+use crate::words::wire_word;
+
+/// Structs whose fields are all optional: an absent field has its default, and a default is not written.
+macro_rules! profiles {
+    ($($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* pub $field:ident: $type:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {
+            $($(#[$field_doc])* #[serde(skip_serializing_if = "is_default")] pub $field: $type,)*
+        }
+    )*};
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
 
 pub mod code;
 mod profile;
@@ -47,12 +64,7 @@ pub enum Verdict {
     Fail,
 }
 
-impl std::fmt::Display for Verdict {
-    /// The word on the wire.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.serialize(f)
-    }
-}
+wire_word!(Verdict);
 
 /// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

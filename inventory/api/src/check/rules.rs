@@ -2,46 +2,35 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Severity;
-use super::profile::is_default;
+use super::{Severity, is_default};
 use crate::report::FirmwareMode;
 
-/// TPM.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TpmProfile {
-    /// There must be one; false checks nothing.
-    #[serde(skip_serializing_if = "is_default")]
-    pub present: bool,
-    /// Version of its specification, "2.0".
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-}
+profiles! {
+    /// TPM.
+    pub struct TpmProfile {
+        /// There must be one; false checks nothing.
+        pub present: bool,
+        /// Version of its specification, "2.0".
+        pub version: Option<String>,
+    }
 
-/// How the firmware boots. Checked against reports of the mini-os only.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BootProfile {
-    /// BIOS or UEFI.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<FirmwareMode>,
-    /// Secure Boot is on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secure_boot: Option<bool>,
-}
+    /// How the firmware boots. Checked against reports of the mini-os only.
+    pub struct BootProfile {
+        /// BIOS or UEFI.
+        pub mode: Option<FirmwareMode>,
+        /// Secure Boot is on.
+        pub secure_boot: Option<bool>,
+    }
 
-/// Minimum PCIe link of every device of one id. It overrides [`HealthProfile::links`] for that id.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LinkProfile {
-    /// PCI vendor and device id, "10de:2330".
-    pub id: String,
-    /// Minimum lanes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_width: Option<u32>,
-    /// Minimum speed, GT/s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_speed_gts: Option<f64>,
+    /// Minimum PCIe link of every device of one id. It overrides [`HealthProfile::links`] for that id.
+    pub struct LinkProfile {
+        /// PCI vendor and device id, "10de:2330".
+        pub id: String,
+        /// Minimum lanes.
+        pub min_width: Option<u32>,
+        /// Minimum speed, GT/s.
+        pub min_speed_gts: Option<f64>,
+    }
 }
 
 /// What makes a machine unhealthy. Every rule applies unless it is switched off here.
@@ -105,25 +94,20 @@ impl Default for HealthProfile {
     }
 }
 
-/// How far a number may be below the expected one, percent; for sizes and watts also above. 0 by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Tolerance {
-    /// Total memory.
-    #[serde(skip_serializing_if = "is_default")]
-    pub memory_total: u32,
-    /// Speed of memory.
-    #[serde(skip_serializing_if = "is_default")]
-    pub memory_speed: u32,
-    /// Size of a disk; makers differ by some blocks.
-    #[serde(skip_serializing_if = "is_default")]
-    pub disk_size: u32,
-    /// Speed of a link.
-    #[serde(skip_serializing_if = "is_default")]
-    pub link_speed: u32,
-    /// Power of a power supply.
-    #[serde(skip_serializing_if = "is_default")]
-    pub psu_watts: u32,
+profiles! {
+    /// How far a number may be below the expected one, percent; for sizes and watts also above. 0 by default.
+    pub struct Tolerance {
+        /// Total memory.
+        pub memory_total: u32,
+        /// Speed of memory.
+        pub memory_speed: u32,
+        /// Size of a disk; makers differ by some blocks.
+        pub disk_size: u32,
+        /// Speed of a link.
+        pub link_speed: u32,
+        /// Power of a power supply.
+        pub psu_watts: u32,
+    }
 }
 
 /// Severity that a profile gives to a code.

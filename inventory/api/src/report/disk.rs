@@ -1,8 +1,8 @@
 //! Disks and their controllers.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+
+use crate::words::wire_word;
 
 /// One whole disk.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -127,12 +127,7 @@ pub enum Transport {
     Unknown,
 }
 
-/// The word, as on the wire.
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
+wire_word!(Transport);
 
 impl Transport {
     /// As people write it.

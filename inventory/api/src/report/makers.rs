@@ -79,7 +79,7 @@ pub fn memory_maker(text: &str) -> String {
 
 /// The name for a JEDEC number: "0x80AD", "AD00", "JEDEC ID:80 AD", "7F4F000000000000", and Dell's twelve digits, in which the
 /// makers of register and chips follow that of the module. `None`: not a number, or not of a memory maker.
-pub fn by_jedec(text: &str) -> Option<&'static str> {
+pub(super) fn by_jedec(text: &str) -> Option<&'static str> {
     let bytes = hex_bytes(text)?;
     let lookup = |bank: u8, code: u8| {
         // Bit 7 is odd parity; some tables omit it.
@@ -123,7 +123,7 @@ fn hex_bytes(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Decodes a part number that a table has as the hex of its letters: "0x4A4D383030514C452D384700000000000000".
-pub fn part_in_hex(text: &str) -> Option<String> {
+pub(super) fn part_in_hex(text: &str) -> Option<String> {
     /// From this many digits on, a text without "0x" can only be the hex of letters.
     const LONG: usize = 20;
     let text = text.trim();

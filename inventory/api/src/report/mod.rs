@@ -93,6 +93,20 @@ pub struct AssetReport {
     pub problems: Vec<CollectorProblem>,
 }
 
+impl AssetReport {
+    /// The serial numbers by which people know the machine, the system's first.
+    pub fn serials(&self) -> [Option<&String>; 2] {
+        let chassis = self.chassis.as_ref().and_then(|c| c.serial.as_ref());
+        [self.system.as_ref().and_then(|s| s.serial.as_ref()), chassis]
+    }
+
+    /// Its asset tags, the chassis' first.
+    pub fn asset_tags(&self) -> [Option<&String>; 2] {
+        let board = self.board.as_ref().and_then(|b| b.asset_tag.as_ref());
+        [self.chassis.as_ref().and_then(|c| c.asset_tag.as_ref()), board]
+    }
+}
+
 /// A fact that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectorProblem {

@@ -3,14 +3,15 @@
 use super::text::same_part;
 use super::version::{Fact, How, off};
 
-/// One difference.
+/// One difference, or those of one finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
+    /// Of several: the code of the first.
     pub code: &'static str,
     pub expected: String,
     /// What was found; for a fact that is not reported, its name.
     pub found: String,
-    /// The fact is not reported.
+    /// The fact is not reported; of several: none is.
     pub unknown: bool,
 }
 
@@ -115,11 +116,11 @@ impl Differences {
     }
 
     /// The content of one finding: the known differences, or, if there are none, what is not reported. `None`: nothing differs.
-    pub(super) fn said(&self) -> Option<Said> {
+    pub(super) fn said(&self) -> Option<Difference> {
         let unknown = self.0.iter().all(|d| d.unknown);
         let told: Vec<&Difference> = self.0.iter().filter(|d| d.unknown == unknown).collect();
         let join = |of: fn(&Difference) -> &str| told.iter().map(|d| of(d)).collect::<Vec<_>>().join(", ");
-        Some(Said {
+        Some(Difference {
             code: told.first()?.code,
             expected: join(|d| &d.expected),
             found: join(|d| &d.found),
@@ -130,18 +131,6 @@ impl Differences {
 
 pub(super) fn not_blank(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.trim().is_empty())
-}
-
-/// Differences for one finding.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Said {
-    /// Code of the first.
-    pub code: &'static str,
-    pub expected: String,
-    /// What was found; if nothing is reported, the names of the facts.
-    pub found: String,
-    /// Nothing of it is reported.
-    pub unknown: bool,
 }
 
 /// What to do about facts that were not reported.

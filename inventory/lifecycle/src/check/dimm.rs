@@ -3,8 +3,7 @@
 use inventory_api::check::{DimmProfile, code};
 use inventory_api::report::makers::memory_maker;
 use inventory_api::report::{MemoryClass, MemorySlot};
-use inventory_api::text::counted;
-use inventory_api::text::memory_size;
+use inventory_api::text::{counted, memory_size};
 
 use super::difference::Differences;
 use super::parts::{Kind, Place};

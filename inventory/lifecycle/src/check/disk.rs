@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::check::{DiskProfile, Tolerance, code};
 use inventory_api::report::{DiskFacts, Transport};
-use inventory_api::text::disk_size;
+use inventory_api::text::{disk_size, exact_disk_size};
 
 use super::difference::Differences;
 use super::parts::{Kind, Place};
@@ -164,13 +164,13 @@ impl<'a> Kind for Disks<'a> {
             .min_size
             .filter(|wanted| !is.is_some_and(|is| is >= *wanted || near(is, *wanted, percent)));
         let expected = match (exact, least) {
-            (Some(wanted), _) if is <= exact => Some(shown_size(wanted)),
-            (_, Some(wanted)) => Some(format!("at least {}", shown_size(wanted))),
+            (Some(wanted), _) if is <= exact => Some(exact_disk_size(wanted)),
+            (_, Some(wanted)) => Some(format!("at least {}", exact_disk_size(wanted))),
             _ => None,
         };
         let size = is.filter(|size| *size > 0);
         match (expected, size) {
-            (Some(expected), Some(size)) => list.add(code::DISK_SMALLER, expected, shown_size(size)),
+            (Some(expected), Some(size)) => list.add(code::DISK_SMALLER, expected, exact_disk_size(size)),
             (Some(expected), None) => list.add(code::DISK_FORMAT, expected, "no size"),
             (None, _) => {}
         }
@@ -187,7 +187,7 @@ impl<'a> Kind for Disks<'a> {
         if let (Some(wanted), Some(size)) = (exact, size)
             && size > wanted
         {
-            list.add(code::DISK_LARGER, shown_size(wanted), shown_size(size));
+            list.add(code::DISK_LARGER, exact_disk_size(wanted), exact_disk_size(size));
         }
         let firmware = Fact::firmware(&want.firmware, &want.min_firmware, &have.firmware);
         list.firmware(code::DISK_FIRMWARE_OLDER, code::DISK_FIRMWARE_OTHER, firmware);
@@ -199,11 +199,6 @@ impl<'a> Kind for Disks<'a> {
 /// LBA 1-03: up to 0.1 % more than the label).
 fn is_labelled(is: u64, wanted: u64) -> bool {
     wanted > 0 && wanted.is_multiple_of(1_000_000_000) && is >= wanted && is - wanted <= wanted / 1000
-}
-
-/// The size on the label, and the exact bytes: two disks of "960 GB" can differ by some blocks.
-fn shown_size(n: u64) -> String {
-    format!("{} ({n} bytes)", disk_size(n))
 }
 
 /// "Slot 02 of shelf 5000ccab05000000".

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use inventory_api::check::{CheckResult, Finding, Severity, SeverityRule, Verdict, code};
 use inventory_api::text::tame;
 
-use super::difference::{Differences, LOOK, Said};
+use super::difference::{Difference, Differences, LOOK};
 use super::parts::PART_LIMIT;
 
 /// Maximum number of findings; the last one says how many more there are.
@@ -37,7 +37,7 @@ impl<'a> Findings<'a> {
         found: &str,
         sentence: &str,
     ) {
-        self.add_as(default_severity(code), code, place, expected, found, sentence);
+        self.add_as(code::severity(code), code, place, expected, found, sentence);
     }
 
     /// An expected fact that is not reported. It may be right, so it is a warning unless the profile says otherwise. `label` is the place
@@ -60,8 +60,8 @@ impl<'a> Findings<'a> {
         &mut self,
         place: &str,
         label: &str,
-        said: &Said,
-        sentence: impl FnOnce(&Said) -> String,
+        said: &Difference,
+        sentence: impl FnOnce(&Difference) -> String,
     ) {
         if said.unknown {
             self.not_reported(said.code, place, label, &said.expected, &said.found);
@@ -76,7 +76,7 @@ impl<'a> Findings<'a> {
         place: &str,
         label: &str,
         list: &Differences,
-        sentence: impl FnOnce(&Said) -> String,
+        sentence: impl FnOnce(&Difference) -> String,
     ) {
         if let Some(said) = list.said() {
             self.add_said(place, label, &said, sentence);
@@ -186,45 +186,5 @@ impl<'a> Findings<'a> {
             verdict,
             findings: self.list,
         }
-    }
-}
-
-/// Default severities: a warning for more parts than ordered, another place than planned, or wear; everything else is an error.
-fn default_severity(code: &str) -> Severity {
-    match code {
-        code::CPU_VULNERABLE => Severity::Info,
-        code::CPU_EXTRA
-        | code::CPU_MOVED
-        | code::CPU_SWAPPED
-        | code::MICROCODE_OTHER
-        | code::CPU_OTHER_STEPPING
-        | code::DIMM_EXTRA
-        | code::DIMM_LARGER
-        | code::DIMM_MOVED
-        | code::DIMM_SWAPPED
-        | code::MEMORY_LOST
-        | code::DISK_EXTRA
-        | code::DISK_LARGER
-        | code::DISK_MOVED
-        | code::DISK_SWAPPED
-        | code::DISK_WORN
-        | code::NIC_EXTRA
-        | code::NIC_MOVED
-        | code::GPU_EXTRA
-        | code::PSU_EXTRA
-        | code::PSU_MOVED
-        | code::PSU_UNPLUGGED
-        | code::PCI_EXTRA
-        | code::NO_DRIVER
-        | code::BMC_EVENTS
-        | code::SENSOR_ALARM
-        | code::BATTERY_FAILED
-        | code::MEMORY_CORRECTED
-        | code::DISK_ERRORS
-        | code::DISK_LINK_ERRORS
-        | code::DISK_PATHS
-        | code::LINK_SLOW
-        | code::CABLE_SILENT => Severity::Warning,
-        _ => Severity::Error,
     }
 }

@@ -6,34 +6,25 @@ use inventory_api::report::AssetReport;
 
 use super::difference::Differences;
 use super::findings::Findings;
-use super::version::{Fact, How, compare, compare_dates, off};
+use super::version::{Fact, How, compare_dates, off};
 
 pub(super) fn check(findings: &mut Findings, wanted: &FirmwareProfile, report: &AssetReport) {
-    let is = report.firmware.as_ref();
+    let is = report.firmware.clone().unwrap_or_default();
     let facts = [
         Fact {
             name: "version",
-            word: "",
-            exact: wanted.version.as_deref(),
-            min: wanted.min_version.as_deref(),
-            is: is.and_then(|f| f.version.as_deref()),
-            compare,
+            ..Fact::firmware(&wanted.version, &wanted.min_version, &is.version)
         },
         Fact {
             name: "date",
             word: "of ",
-            exact: wanted.date.as_deref(),
-            min: wanted.min_date.as_deref(),
-            is: is.and_then(|f| f.date.as_deref()),
             compare: compare_dates,
+            ..Fact::firmware(&wanted.date, &wanted.min_date, &is.date)
         },
         Fact {
             name: "release number",
             word: "release ",
-            exact: wanted.revision.as_deref(),
-            min: wanted.min_revision.as_deref(),
-            is: is.and_then(|f| f.revision.as_deref()),
-            compare,
+            ..Fact::firmware(&wanted.revision, &wanted.min_revision, &is.revision)
         },
     ];
     let Some(off) = off(&facts) else { return };

@@ -6,14 +6,18 @@ use inventory_api::text::memory_size;
 
 use super::difference::Differences;
 use super::findings::Findings;
-use super::nics::Explained;
 use super::parts::{Kind, Outcome, Place, pair};
+use super::pci::Explained;
 use super::text::{same, words, words_or};
 
-pub(super) fn check(findings: &mut Findings, wants: &[GpuProfile], report: &AssetReport) -> Explained {
-    let mut explained = Explained::default();
+pub(super) fn check(
+    findings: &mut Findings,
+    wants: &[GpuProfile],
+    report: &AssetReport,
+    explained: &mut Explained,
+) {
     if wants.is_empty() {
-        return explained;
+        return;
     }
     let haves = &report.gpus;
     for outcome in pair(&Gpus, wants, haves) {
@@ -60,7 +64,6 @@ pub(super) fn check(findings: &mut Findings, wants: &[GpuProfile], report: &Asse
             }
         }
     }
-    explained
 }
 
 struct Gpus;

@@ -2,16 +2,14 @@
 
 use inventory_api::check::{HealthProfile, code};
 use inventory_api::report::{AssetReport, DiskFacts, DiskHealth, MemoryFacts};
-use inventory_api::text::counted;
-use inventory_api::text::memory_size;
+use inventory_api::text::{counted, memory_size};
 
 use super::alarms;
 use super::disk::{name_of, needs_naming, place_of};
 use super::disks::{all, format_sentence, odd_sectors};
 use super::findings::Findings;
-use super::nics::Explained;
 use super::parts::PART_LIMIT;
-use super::pci;
+use super::pci::{self, Explained};
 use super::psus::{self, UNPLUGGED};
 
 /// Firmware and kernel may reserve this much on any machine.
@@ -112,22 +110,21 @@ fn disk_errors(findings: &mut Findings, limits: &HealthProfile, disk: &DiskFacts
 
 /// Failure reported by the disk itself. Returns whether there is one.
 fn disk_failed(findings: &mut Findings, disk: &DiskFacts, own: &DiskHealth) -> bool {
-    let mut said = Vec::new();
-    if own.passed == Some(false) {
-        said.push("self-assessment failed".to_owned());
-    }
-    if let Some(bits) = own.critical_warning.filter(|bits| *bits != 0) {
-        said.push(format!("critical warning 0x{bits:02x}"));
-    }
-    if let Some(test) = own.self_test.as_deref().filter(|test| test.starts_with("failed")) {
-        said.push(format!("self-test {test}"));
-    }
+    let critical = own.critical_warning.filter(|bits| *bits != 0);
+    let test = own.self_test.as_deref().filter(|test| test.starts_with("failed"));
     // Below the maker's warning threshold.
-    if let (Some(left), Some(least)) = (own.spare_percent, own.spare_threshold_percent)
-        && left < least
-    {
-        said.push(format!("{left} % of its spare blocks left"));
-    }
+    let spare = own.spare_percent.zip(own.spare_threshold_percent);
+    let said: Vec<String> = [
+        (own.passed == Some(false)).then(|| "self-assessment failed".to_owned()),
+        critical.map(|bits| format!("critical warning 0x{bits:02x}")),
+        test.map(|test| format!("self-test {test}")),
+        spare
+            .filter(|(left, least)| left < least)
+            .map(|(left, _)| format!("{left} % of its spare blocks left")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if said.is_empty() {
         return false;
     }

@@ -2,8 +2,7 @@
 
 use inventory_api::check::{MemoryProfile, Severity, Tolerance, code};
 use inventory_api::report::{MemoryFacts, MemorySlot};
-use inventory_api::text::counted;
-use inventory_api::text::memory_size;
+use inventory_api::text::{counted, memory_size};
 
 use super::difference::{Differences, LOOK};
 use super::dimm::{is_persistent, is_populated, is_special};

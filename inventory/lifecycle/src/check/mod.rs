@@ -32,6 +32,7 @@ mod version;
 pub use golden::golden;
 pub(crate) use nics::place_of as nic_place;
 pub use outliers::{Outlier, outliers};
+pub(crate) use text::same;
 pub use validate::validate;
 
 use inventory_api::agent::RunsOn;
@@ -62,8 +63,9 @@ pub fn check(expectation: &Expectation, report: &AssetReport, runs_on: RunsOn) -
             .iter()
             .any(|d| d.driver.is_none() && d.class.as_deref().is_some_and(|c| c.starts_with("01")));
     disks::check(&mut findings, profile, report, storage_waits);
-    let mut explained = nics::check(&mut findings, profile, report, !in_mini_os);
-    explained.merge(gpus::check(&mut findings, &profile.gpus, report));
+    let mut explained = pci::Explained::default();
+    nics::check(&mut findings, profile, report, !in_mini_os, &mut explained);
+    gpus::check(&mut findings, &profile.gpus, report, &mut explained);
     psus::check(&mut findings, profile, report);
     pci::check(&mut findings, &profile.pci, report, &explained);
     links::check(

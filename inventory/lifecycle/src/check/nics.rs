@@ -1,7 +1,5 @@
 //! Network ports: by slot and port, by PCI address, or in groups.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use inventory_api::check::{HardwareProfile, NicProfile, Severity, Tolerance, code};
 use inventory_api::report::{AssetReport, ExpansionSlot, LinkLayer, NicFacts, PciDevice};
 use inventory_api::text::counted;
@@ -9,45 +7,9 @@ use inventory_api::text::counted;
 use super::difference::{Differences, not_blank};
 use super::findings::Findings;
 use super::parts::{Kind, Outcome, PART_LIMIT, Place, pair};
-use super::pci::id_of;
+use super::pci::{Explained, id_of};
 use super::text::{label, not_below, same, words, words_or};
 use super::version::Fact;
-
-/// What findings about ports and accelerators already explain about PCI devices.
-#[derive(Default)]
-pub(super) struct Explained {
-    /// Addresses of devices without a driver that have a finding.
-    pub addresses: BTreeSet<String>,
-    /// Ids of missing devices that have a finding, with their number.
-    pub missing: BTreeMap<String, u32>,
-    /// Ids of devices beyond the profile, with their number.
-    pub extra: BTreeMap<String, u32>,
-}
-
-impl Explained {
-    pub(super) fn merge(&mut self, other: Explained) {
-        self.addresses.extend(other.addresses);
-        for (into, from) in [(&mut self.missing, other.missing), (&mut self.extra, other.extra)] {
-            from.into_iter().for_each(|(id, count)| note(into, id, count));
-        }
-    }
-
-    pub(super) fn is_missing(&mut self, id: &Option<String>, count: u32) {
-        id.iter()
-            .for_each(|id| note(&mut self.missing, id.to_lowercase(), count));
-    }
-
-    pub(super) fn is_extra(&mut self, id: &Option<String>) {
-        id.iter()
-            .for_each(|id| note(&mut self.extra, id.to_lowercase(), 1));
-    }
-}
-
-/// A profile may demand any number.
-fn note(counts: &mut BTreeMap<String, u32>, id: String, count: u32) {
-    let known = counts.entry(id).or_default();
-    *known = known.saturating_add(count);
-}
 
 /// Ports that a profile covers: not those of USB gadgets (of a BMC, or a forgotten adapter). Built-in USB ports of small ARM boards
 /// (smsc95xx, lan78xx) count.
@@ -76,11 +38,11 @@ pub(super) fn check(
     profile: &HardwareProfile,
     report: &AssetReport,
     lacks_drivers: bool,
-) -> Explained {
-    let mut explained = Explained::default();
+    explained: &mut Explained,
+) {
     let wants = &profile.nics;
     if wants.is_empty() {
-        return explained;
+        return;
     }
     let haves: Vec<&NicFacts> = report.nics.iter().filter(|n| is_fixed(n)).collect();
     let kind = Nics {
@@ -97,7 +59,7 @@ pub(super) fn check(
                     pci: &report.pci,
                     lacks_drivers,
                 };
-                missing(findings, &mut explained, &wants[want], lacking, &around);
+                missing(findings, explained, &wants[want], lacking, &around);
             }
             Outcome::Extra { have } => {
                 let nic = haves[have];
@@ -147,7 +109,6 @@ pub(super) fn check(
         }
     }
     findings.too_many(code::NIC_EXTRA, "NICs", haves.len(), "network ports");
-    explained
 }
 
 struct Nics<'a> {

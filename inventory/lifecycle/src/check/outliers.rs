@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::report::AssetReport;
-use inventory_api::text::counted as counted_word;
-use inventory_api::text::{disk_size, memory_size, tame};
+use inventory_api::text::{counted as counted_word, exact_disk_size, memory_size, tame};
 use serde::Serialize;
 
 use super::dimm::{self, is_populated};
@@ -307,7 +306,7 @@ fn parts(facts: &mut Vec<Fact>, report: &AssetReport) {
     }
     let mut loose = Vec::new();
     for disk in report.disks.iter().filter(|d| disks::counts(d, &[])).take(PARTS) {
-        let size = disk.size_bytes.map(|n| format!("{} ({n} bytes)", disk_size(n)));
+        let size = disk.size_bytes.map(exact_disk_size);
         let transport = disk.transport.map(|transport| transport.to_string());
         let firmware = disk.firmware.as_deref().map(|f| format!("firmware {f}"));
         let value = words([

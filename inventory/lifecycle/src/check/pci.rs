@@ -1,12 +1,40 @@
 //! Other PCI devices: the number of each id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::check::{PciProfile, code};
 use inventory_api::report::{AssetReport, PciDevice};
 
 use super::findings::Findings;
-use super::nics::Explained;
+
+/// What findings about ports and accelerators already explain about PCI devices.
+#[derive(Default)]
+pub(super) struct Explained {
+    /// Addresses of devices without a driver that have a finding.
+    pub addresses: BTreeSet<String>,
+    /// Ids of missing devices that have a finding, with their number.
+    missing: BTreeMap<String, u32>,
+    /// Ids of devices beyond the profile, with their number.
+    extra: BTreeMap<String, u32>,
+}
+
+impl Explained {
+    pub(super) fn is_missing(&mut self, id: &Option<String>, count: u32) {
+        note(&mut self.missing, id, count);
+    }
+
+    pub(super) fn is_extra(&mut self, id: &Option<String>) {
+        note(&mut self.extra, id, 1);
+    }
+}
+
+/// A profile may demand any number.
+fn note(counts: &mut BTreeMap<String, u32>, id: &Option<String>, count: u32) {
+    if let Some(id) = id {
+        let known = counts.entry(id.to_lowercase()).or_default();
+        *known = known.saturating_add(count);
+    }
+}
 
 /// "8086:1572" in lower case.
 pub(super) fn id_of(device: &PciDevice) -> Option<String> {

@@ -14,19 +14,15 @@ const PORT_LIMIT: usize = 256;
 
 /// "room 1, rack A12, unit 7".
 fn where_is(placement: &Placement) -> String {
-    let mut parts = Vec::new();
-    if !placement.room.is_empty() {
-        parts.push(format!("room {}", placement.room));
-    }
-    if !placement.rack.is_empty() {
-        parts.push(format!("rack {}", placement.rack));
-    }
-    if placement.unit > 0 {
-        parts.push(format!("unit {}", placement.unit));
-    }
-    if let Some(node) = &placement.node {
-        parts.push(format!("node {node}"));
-    }
+    let parts: Vec<String> = [
+        (!placement.room.is_empty()).then(|| format!("room {}", placement.room)),
+        (!placement.rack.is_empty()).then(|| format!("rack {}", placement.rack)),
+        (placement.unit > 0).then(|| format!("unit {}", placement.unit)),
+        placement.node.as_ref().map(|node| format!("node {node}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if parts.is_empty() {
         "system".to_owned()
     } else {
@@ -35,28 +31,24 @@ fn where_is(placement: &Placement) -> String {
 }
 
 pub(super) fn identity(findings: &mut Findings, placement: &Placement, report: &AssetReport) {
-    let serials = [
-        report.system.as_ref().and_then(|s| s.serial.as_deref()),
-        report.chassis.as_ref().and_then(|c| c.serial.as_deref()),
-    ];
-    let tags = [
-        report.chassis.as_ref().and_then(|c| c.asset_tag.as_deref()),
-        report.board.as_ref().and_then(|b| b.asset_tag.as_deref()),
-    ];
     let place = where_is(placement);
-    let wrong = |wanted: &Option<String>, are: [Option<&str>; 2]| {
+    let wrong = |wanted: &Option<String>, are: [Option<&String>; 2]| {
         let wanted = wanted.clone().filter(|w| !w.trim().is_empty())?;
         let holds = are.iter().flatten().any(|is| same(&wanted, is));
-        let found = are.iter().flatten().next().map_or("not reported", |is| *is);
+        let found = are
+            .into_iter()
+            .flatten()
+            .next()
+            .map_or("not reported", String::as_str);
         (!holds).then_some((wanted, found.to_owned()))
     };
-    if let Some((wanted, found)) = wrong(&placement.serial, serials) {
+    if let Some((wanted, found)) = wrong(&placement.serial, report.serials()) {
         let sentence = format!(
             "The plan has the machine with serial number {wanted} at {place}, but this one is {found}. Mount the right one, or \
              correct the plan."
         );
         findings.add(code::SERIAL_OTHER, &place, &wanted, &found, &sentence);
-    } else if let Some((wanted, found)) = wrong(&placement.asset_tag, tags) {
+    } else if let Some((wanted, found)) = wrong(&placement.asset_tag, report.asset_tags()) {
         let sentence = format!(
             "The plan has the machine with asset tag {wanted} at {place}, but this one has {found}. Mount the right one, set its \
              tag, or correct the plan."

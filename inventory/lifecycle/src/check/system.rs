@@ -4,7 +4,7 @@ use inventory_api::agent::RunsOn;
 use inventory_api::check::{BootProfile, HardwareProfile, TpmProfile, code};
 use inventory_api::report::{AssetReport, FirmwareMode};
 
-use super::difference::{Differences, Said};
+use super::difference::{Difference, Differences};
 use super::findings::Findings;
 use super::firmware;
 use super::text::{is_filler, same, same_part, words};
@@ -31,7 +31,7 @@ pub(super) fn check(
         )
     });
     // Another model has another SKU, and a machine that does not report its model does not report its SKU.
-    let explained = |sku: &Said| model.said().is_some_and(|model| !model.unknown || sku.unknown);
+    let explained = |sku: &Difference| model.said().is_some_and(|model| !model.unknown || sku.unknown);
     if let Some(said) = sku.said().filter(|said| !explained(said)) {
         findings.add_said("system", "System", &said, |said| {
             format!(

@@ -26,29 +26,24 @@ pub(super) fn normal(text: &str) -> String {
     compared(text).collect()
 }
 
-/// Whether the text matches the profile's; `*` matches anything.
-pub(super) fn same(wanted: &str, found: &str) -> bool {
+/// Whether the text matches the wanted one; `*` matches anything.
+pub(crate) fn same(wanted: &str, found: &str) -> bool {
     if !wanted.contains('*') {
         return compared(wanted).eq(compared(found));
     }
-    let (pattern, text): (Vec<char>, Vec<char>) = (compared(wanted).collect(), compared(found).collect());
-    let (mut p, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        if p < pattern.len() && pattern[p] == '*' {
-            star = Some((p, t));
-            p += 1;
-        } else if p < pattern.len() && pattern[p] == text[t] {
-            p += 1;
-            t += 1;
-        } else if let Some((at, from)) = star {
-            star = Some((at, from + 1));
-            p = at + 1;
-            t = from + 1;
-        } else {
-            return false;
+    let (wanted, found) = (normal(wanted), normal(found));
+    let mut parts = wanted.split('*');
+    let Some(mut rest) = found.strip_prefix(parts.next().unwrap_or_default()) else {
+        return false;
+    };
+    let last = parts.next_back().unwrap_or_default();
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
         }
     }
-    pattern[p..].iter().all(|c| *c == '*')
+    rest.ends_with(last)
 }
 
 /// As [`same`], for part numbers: another revision is the same part. Dell's "0G6W6KA01" is "0G6W6K" in revision A01; Kingston writes
@@ -214,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn fillers_are_no_facts() {
+    fn placeholders_are_not_compared() {
         for text in [
             "SKU=NotProvided;ModelName=PowerEdge R320",
             " ",

@@ -162,7 +162,7 @@ mod tests {
     use inventory_api::check::{DimmProfile, DiskProfile, PciProfile, SeverityRule};
 
     #[test]
-    fn nonsense_is_told_by_field() {
+    fn errors_of_a_profile_name_the_field() {
         let mut profile = HardwareProfile::default();
         assert_eq!(validate(&profile), []);
         profile.severity.insert("dimm-mising".into(), SeverityRule::Info);

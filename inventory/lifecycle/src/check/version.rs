@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use inventory_api::text::MONTHS;
+
 use super::text::same;
 
 /// Maximum compared parts of a version.
@@ -63,10 +65,6 @@ pub(super) fn compare(a: &str, b: &str) -> Option<Ordering> {
     }
     Some(a.len().cmp(&b.len()))
 }
-
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-];
 
 /// Parses a date of firmware, month first ("01/31/2022", "Jul 26 2022") or ISO 8601; two-digit years are 1970 to 2069.
 fn date(text: &str) -> Option<(u32, u32, u32)> {

@@ -108,10 +108,6 @@ impl Serial {
             shown: serial.to_owned(),
         })
     }
-
-    fn same(&self, other: &Serial) -> bool {
-        self.maker == other.maker && self.bare == other.bare
-    }
 }
 
 /// Firmware updates change how makers write their name: "HP" and "HPE", "Dell" and "Dell Inc.".
@@ -271,14 +267,24 @@ impl Identity {
         *self == Identity::default()
     }
 
+    /// Its value of a field that is a serial number.
+    fn serial(&self, field: Field) -> Option<&Serial> {
+        match field {
+            Field::System => self.system.as_ref(),
+            Field::Board => self.board.as_ref(),
+            Field::Chassis => self.chassis.as_ref(),
+            Field::Tpm | Field::Uuid | Field::Bmc | Field::Nics => None,
+        }
+    }
+
     /// Its values of a field as they are compared; machines that share one are found by them.
     pub fn keys(&self, field: Field) -> Vec<String> {
-        let serial = |s: &Option<Serial>| s.iter().map(|s| format!("{} {}", s.maker, s.bare)).collect();
         match field {
             Field::Tpm => self.tpm.iter().cloned().collect(),
-            Field::System => serial(&self.system),
-            Field::Board => serial(&self.board),
-            Field::Chassis => serial(&self.chassis),
+            Field::System | Field::Board | Field::Chassis => {
+                let serial = self.serial(field).map(|s| format!("{} {}", s.maker, s.bare));
+                serial.into_iter().collect()
+            }
             Field::Uuid => self.uuid.iter().map(|u| hex::encode(u.canonical)).collect(),
             Field::Bmc => self.bmc.iter().map(Mac::to_string).collect(),
             Field::Nics => self.nics.iter().map(Mac::to_string).collect(),
@@ -288,9 +294,7 @@ impl Identity {
     /// Its value of a field, for people.
     pub fn shown(&self, field: Field) -> Option<String> {
         match field {
-            Field::System => self.system.as_ref().map(|s| s.shown.clone()),
-            Field::Board => self.board.as_ref().map(|s| s.shown.clone()),
-            Field::Chassis => self.chassis.as_ref().map(|s| s.shown.clone()),
+            Field::System | Field::Board | Field::Chassis => self.serial(field).map(|s| s.shown.clone()),
             Field::Uuid => self.uuid.as_ref().map(Uuid::to_string),
             Field::Tpm | Field::Bmc | Field::Nics => {
                 let keys = self.keys(field);
@@ -302,27 +306,20 @@ impl Identity {
     /// Removes values that a user declared to be shared by different machines.
     #[must_use]
     pub fn without(&self, shared: &BTreeMap<Field, BTreeSet<String>>) -> Identity {
-        let mut rest = self.clone();
-        let is_shared = |field: Field| {
-            shared
-                .get(&field)
-                .is_some_and(|values| self.keys(field).iter().any(|key| values.contains(key)))
-        };
-        for field in Field::ALL {
-            if !is_shared(field) {
-                continue;
-            }
-            match field {
-                Field::Tpm => rest.tpm = None,
-                Field::System => rest.system = None,
-                Field::Board => rest.board = None,
-                Field::Chassis => rest.chassis = None,
-                Field::Uuid => rest.uuid = None,
-                Field::Bmc => rest.bmc = None,
-                Field::Nics => rest.nics.retain(|mac| !shared[&field].contains(&mac.to_string())),
-            }
+        let is_shared = |field, key: &String| shared.get(&field).is_some_and(|keys| keys.contains(key));
+        let is_own = |field: Field| !self.keys(field).iter().any(|key| is_shared(field, key));
+        let nics = self.nics.iter().copied();
+        Identity {
+            tpm: self.tpm.clone().filter(|_| is_own(Field::Tpm)),
+            system: self.system.clone().filter(|_| is_own(Field::System)),
+            board: self.board.clone().filter(|_| is_own(Field::Board)),
+            chassis: self.chassis.clone().filter(|_| is_own(Field::Chassis)),
+            uuid: self.uuid.clone().filter(|_| is_own(Field::Uuid)),
+            bmc: self.bmc.filter(|_| is_own(Field::Bmc)),
+            nics: nics
+                .filter(|mac| !is_shared(Field::Nics, &mac.to_string()))
+                .collect(),
         }
-        rest
     }
 
     /// Applies a newer report. Missing facts are kept, because a collector may fail.
@@ -345,31 +342,13 @@ impl Identity {
 
     /// Whether a field that both have is equal; `None` if one lacks it. NICs are equal if they have one in common.
     pub(super) fn agrees(&self, other: &Identity, field: Field) -> Option<bool> {
-        fn both<T>(a: &Option<T>, b: &Option<T>, same: impl Fn(&T, &T) -> bool) -> Option<bool> {
-            Some(same(a.as_ref()?, b.as_ref()?))
-        }
-        match field {
-            Field::Tpm => both(&self.tpm, &other.tpm, String::eq),
-            Field::System => both(&self.system, &other.system, Serial::same),
-            Field::Board => both(&self.board, &other.board, Serial::same),
-            Field::Chassis => both(&self.chassis, &other.chassis, Serial::same),
-            Field::Uuid => both(&self.uuid, &other.uuid, |a, b| a.canonical == b.canonical),
-            Field::Bmc => both(&self.bmc, &other.bmc, Mac::eq),
-            Field::Nics => {
-                let none = self.nics.is_empty() || other.nics.is_empty();
-                (!none).then(|| !self.nics.is_disjoint(&other.nics))
-            }
-        }
+        let (own, others) = (self.keys(field), other.keys(field));
+        let both = !own.is_empty() && !others.is_empty();
+        both.then(|| own.iter().any(|key| others.contains(key)))
     }
 
     /// Whether two of its fields hold the same text: Dell's service tag is in system and chassis, and is one fact.
     pub(super) fn same_text(&self, a: Field, b: Field) -> bool {
-        let bare = |field| match field {
-            Field::System => self.system.as_ref(),
-            Field::Board => self.board.as_ref(),
-            Field::Chassis => self.chassis.as_ref(),
-            Field::Tpm | Field::Uuid | Field::Bmc | Field::Nics => None,
-        };
-        matches!((bare(a), bare(b)), (Some(a), Some(b)) if a.bare == b.bare)
+        matches!((self.serial(a), self.serial(b)), (Some(a), Some(b)) if a.bare == b.bare)
     }
 }

@@ -57,7 +57,7 @@ const SHARED_MACS: &[&[u8]] = &[
 ];
 
 /// Whether a MAC can belong to one card: not multicast, not locally administered (anyone may set those), not shared.
-pub fn counts_as_mac(mac: Mac) -> bool {
+pub(super) fn counts_as_mac(mac: Mac) -> bool {
     !mac.is_junk() && mac.0[0] & 2 == 0 && !SHARED_MACS.iter().any(|start| mac.0.starts_with(start))
 }
 

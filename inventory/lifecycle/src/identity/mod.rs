@@ -11,6 +11,5 @@ mod standing;
 
 pub use facts::{Field, Identity, Serial, Uuid};
 pub use inventory_api::serial::{counts_as_name, counts_as_serial};
-pub use junk::counts_as_mac;
 pub use recognise::{CLAIM, Change, Comparison, Known, Recognition, Share, changed, compare, recognise};
 pub use standing::{Candidate, Situation, Standing, settles, standing};

@@ -124,7 +124,7 @@ impl Comparison {
     }
 
     /// Whether so much differs, in at least two fields, that these are two machines whatever else agrees.
-    pub fn tells_apart(&self) -> bool {
+    pub(super) fn tells_apart(&self) -> bool {
         !self.claims() && self.differ.len() >= 2 && self.differing() >= CLAIM
     }
 

@@ -72,7 +72,7 @@ fn installed_moved_and_removed() {
 }
 
 #[test]
-fn what_was_not_looked_at_was_not_removed() {
+fn parts_whose_collector_failed_were_not_removed() {
     let before = report(&[dimm("A1", "AA01")], &[disk("sda", "S001")]);
     let mut after = report(&[], &[]);
     after.problems = vec![CollectorProblem {
@@ -88,7 +88,7 @@ fn what_was_not_looked_at_was_not_removed() {
 }
 
 #[test]
-fn junk_makes_no_part() {
+fn a_placeholder_serial_number_makes_no_part() {
     for junk in [
         "",
         "  ",
@@ -177,7 +177,7 @@ fn every_kind_of_part_is_followed_and_media_are_not() {
 }
 
 #[test]
-fn two_machines_at_once_is_not_one_after_the_other() {
+fn stretches_that_overlap_mean_two_machines_had_the_part_at_once() {
     let s = |since, until| Stretch {
         since: UnixMs(since),
         until: UnixMs(until),
@@ -191,7 +191,7 @@ fn two_machines_at_once_is_not_one_after_the_other() {
 proptest! {
     /// Applying the changes to what was gives what is.
     #[test]
-    fn changes_lead_from_one_report_to_the_next(
+    fn applying_the_changes_to_the_old_parts_gives_the_new_ones(
         before in proptest::collection::btree_map("[a-f]", 0u8..6, 0..6),
         after in proptest::collection::btree_map("[a-f]", 0u8..6, 0..6),
     ) {
@@ -218,7 +218,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_not_in_the_machine_is_no_part_of_it() {
+fn usb_sticks_and_remote_volumes_are_not_parts_of_the_machine() {
     use inventory_api::report::Transport;
     let by = |transport, serial: &str| DiskFacts {
         transport: Some(transport),
@@ -245,7 +245,7 @@ fn what_is_not_in_the_machine_is_no_part_of_it() {
 }
 
 #[test]
-fn a_disk_without_size_hides_no_removal() {
+fn a_disk_without_a_size_does_not_mean_that_the_disk_collector_failed() {
     let mut without = report(&[], &[]);
     let problem = |collector: &str| CollectorProblem {
         collector: collector.into(),

@@ -3,9 +3,9 @@
 use inventory_api::deploy::DiskChoice;
 use inventory_api::plan::DiskTarget;
 use inventory_api::report::{DiskFacts, FirmwareMode};
+use inventory_api::text::exact_disk_size;
 
 use super::PlanError;
-use inventory_api::text::disk_size;
 
 /// Requirements for the disk.
 pub(super) struct Needs<'a> {
@@ -97,7 +97,7 @@ pub(super) fn choose(
 }
 
 /// What the agent would refuse, or what would not boot. One line for each refusal of `agent/install/src` that a report can
-/// foresee; `tests/refusals.rs` has the table.
+/// foresee; `tests/check/tests/refusals.rs` has the table.
 fn bar(disk: &DiskFacts, all: &[DiskFacts], needs: &Needs<'_>, named: bool) -> Option<Bar> {
     let size = disk.size_bytes.unwrap_or(0);
     let block = block_bytes(disk);
@@ -176,55 +176,41 @@ fn refused(disk: &DiskFacts, bar: &Bar, needs: &Needs<'_>) -> PlanError {
 }
 
 fn fits(choice: &DiskChoice, disk: &DiskFacts) -> bool {
-    let same = |wanted: &Option<String>, found: &Option<String>| {
-        wanted.as_deref().is_none_or(|w| {
-            found
-                .as_deref()
-                .is_some_and(|f| f.trim().eq_ignore_ascii_case(w.trim()))
-        })
+    let has = |wanted: &Option<String>, found: &Option<String>, holds: fn(&str, &str) -> bool| match (
+        wanted, found,
+    ) {
+        (Some(wanted), Some(found)) => holds(wanted, found),
+        (wanted, _) => wanted.is_none(),
     };
-    same(&choice.serial, &disk.serial)
-        && same(&choice.wwn, &disk.wwn)
+    let same = |wanted: &str, found: &str| found.trim().eq_ignore_ascii_case(wanted.trim());
+    let contains = |wanted: &str, found: &str| found.to_lowercase().contains(&wanted.to_lowercase());
+    let size = disk.size_bytes;
+    has(&choice.serial, &disk.serial, same)
+        && has(&choice.wwn, &disk.wwn, same)
+        && has(&choice.model, &disk.model, contains)
         && choice.transport.is_none_or(|t| disk.transport == Some(t))
-        && choice.model.as_deref().is_none_or(|w| {
-            disk.model
-                .as_deref()
-                .is_some_and(|m| m.to_lowercase().contains(&w.to_lowercase()))
-        })
         && choice
             .min_bytes
-            .is_none_or(|min| disk.size_bytes.is_some_and(|s| s >= min))
+            .is_none_or(|min| size.is_some_and(|is| is >= min))
         && choice
             .max_bytes
-            .is_none_or(|max| disk.size_bytes.is_some_and(|s| s <= max))
+            .is_none_or(|max| size.is_some_and(|is| is <= max))
 }
 
 fn in_words(choice: &DiskChoice) -> String {
-    let mut words = Vec::new();
-    if let Some(serial) = &choice.serial {
-        words.push(format!("serial {serial}"));
-    }
-    if let Some(wwn) = &choice.wwn {
-        words.push(format!("WWN {wwn}"));
-    }
-    if let Some(model) = &choice.model {
-        words.push(format!("model {model}"));
-    }
-    if let Some(transport) = choice.transport {
-        words.push(transport.to_string());
-    }
-    if let Some(min) = choice.min_bytes {
-        words.push(format!("at least {}", exact_size(min)));
-    }
-    if let Some(max) = choice.max_bytes {
-        words.push(format!("at most {}", exact_size(max)));
-    }
-    words.join(", ")
-}
-
-/// A size for comparison: rounded ones can look equal.
-fn exact_size(n: u64) -> String {
-    format!("{} ({n} bytes)", disk_size(n))
+    let words = [
+        choice.serial.as_ref().map(|serial| format!("serial {serial}")),
+        choice.wwn.as_ref().map(|wwn| format!("WWN {wwn}")),
+        choice.model.as_ref().map(|model| format!("model {model}")),
+        choice.transport.map(|transport| transport.to_string()),
+        choice
+            .min_bytes
+            .map(|min| format!("at least {}", exact_disk_size(min))),
+        choice
+            .max_bytes
+            .map(|max| format!("at most {}", exact_disk_size(max))),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// One disk in words: "sda sata SAMSUNG 960 GB (960197124096 bytes) serial S1".
@@ -232,7 +218,7 @@ fn one(disk: &DiskFacts) -> String {
     let mut words = vec![disk.name.clone()];
     words.extend(disk.transport.map(|transport| transport.to_string()));
     words.extend(disk.model.clone());
-    words.extend(disk.size_bytes.map(exact_size));
+    words.extend(disk.size_bytes.map(exact_disk_size));
     words.push(format!("serial {}", disk.serial.as_deref().unwrap_or("none")));
     words.extend(disk.wwn.as_deref().map(|w| format!("WWN {w}")));
     words.join(" ")

@@ -12,6 +12,7 @@ use inventory_api::plan::{
     ImageChannel, ImageSource, InstallPlan, Mount, PLAN_SCHEMA, Partition, PartitionRole, Step,
 };
 use inventory_api::report::{AssetReport, FirmwareMode, distinct};
+use inventory_api::valid::Invalid;
 use inventory_api::{MachineId, PlanId, UnixMs};
 
 const MIB: u64 = 1 << 20;
@@ -137,13 +138,8 @@ pub enum PlanError {
         image: String,
     },
     /// A value of the request is invalid.
-    #[error("{field}: {why}")]
-    BadRequest {
-        /// Which.
-        field: String,
-        /// Why.
-        why: String,
-    },
+    #[error(transparent)]
+    BadRequest(#[from] Invalid),
     /// The request names no NIC for the network, and the report does not say which one booted.
     #[error("the report does not say which NIC booted: name the NIC by its MAC in `network`")]
     NoBootNic,
@@ -174,7 +170,7 @@ impl PlanError {
             PlanError::DiskAmbiguous { .. } => "disk-ambiguous",
             PlanError::DiskNoIdentity { .. } => "disk-no-identity",
             PlanError::DiskTooSmall { .. } => "disk-too-small",
-            PlanError::BadRequest { .. } => "bad-request",
+            PlanError::BadRequest(_) => "bad-request",
             PlanError::NoBootNic => "no-boot-nic",
             PlanError::NicNotFound { .. } => "nic-not-found",
             PlanError::Firmware { .. } => "firmware",
@@ -191,15 +187,8 @@ fn and_found(found: &str) -> String {
 
 /// Makes the plan.
 pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
-    let PlanInput {
-        machine,
-        report,
-        image,
-        request,
-        id,
-        ids,
-        now,
-    } = input;
+    let (machine, ids) = (input.machine, input.ids);
+    let (report, image, request) = (input.report, input.image, input.request);
     can_run(image, report)?;
     check_request(request)?;
     let hostname = request::hostname(request.hostname.as_deref(), machine, report)?;
@@ -260,9 +249,9 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
     steps.push(Step::Finish {});
     Ok(InstallPlan {
         schema: PLAN_SCHEMA,
-        id: id.clone(),
+        id: input.id.clone(),
         machine: machine.clone(),
-        made_at: now,
+        made_at: input.now,
         image: image.name.clone(),
         image_version: image.version.clone(),
         hostname,

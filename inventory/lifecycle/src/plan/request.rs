@@ -9,17 +9,9 @@ use inventory_api::valid::{self, Invalid};
 use super::PlanError;
 use crate::check;
 
-impl From<Invalid> for PlanError {
-    fn from(Invalid { field, why }: Invalid) -> PlanError {
-        PlanError::BadRequest { field, why }
-    }
-}
-
 fn bad(field: impl Into<String>, why: impl Into<String>) -> PlanError {
-    PlanError::BadRequest {
-        field: field.into(),
-        why: why.into(),
-    }
+    let (field, why) = (field.into(), why.into());
+    Invalid { field, why }.into()
 }
 
 /// Refuses a request that is wrong for every machine. What depends on the machine (disks, NICs, serial number) is checked when its

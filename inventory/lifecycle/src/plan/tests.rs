@@ -74,7 +74,7 @@ fn layout_is_aligned_and_inside_the_disk() {
 }
 
 #[test]
-fn the_disk_is_never_the_next_best() {
+fn a_disk_is_taken_only_if_exactly_one_matches() {
     let request = |choice: DiskChoice| DeployRequest {
         disk: Some(choice),
         ..Default::default()
@@ -412,7 +412,7 @@ fn an_expectation_that_makes_no_sense_is_refused() {
     profile.tolerance.memory_total = 700;
     request.expected = Some(profile);
     match make(&report(), &request) {
-        Err(PlanError::BadRequest { field, .. }) => assert_eq!(field, "expected.tolerance.memory_total"),
+        Err(PlanError::BadRequest(bad)) => assert_eq!(bad.field, "expected.tolerance.memory_total"),
         other => panic!("{other:?}"),
     }
 }

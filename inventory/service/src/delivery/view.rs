@@ -7,7 +7,7 @@ use inventory_api::delivery::{
     OrderDelivery, OrderSummary, PlacedMachine, Placement, ProfileSummary, RackDelivery, RackView, Receipt,
 };
 use inventory_api::{MachineId, Problem};
-use lifecycle::delivery::{of_order, receipt, tally};
+use lifecycle::delivery::{of_order, receipt_of, tally};
 use lifecycle::expectation::name_key;
 
 use crate::problem::problem;
@@ -33,7 +33,7 @@ impl Found {
             placement,
             receipt: match &machine {
                 None => Receipt::Missing,
-                Some(_) => receipt(check),
+                Some(_) => receipt_of(check.map(|c| c.verdict)),
             },
             height_u: machine.as_ref().and_then(|id| self.heights.get(id)).copied(),
             finding: check.and_then(planning::first_finding),

@@ -124,7 +124,7 @@ fn one_wrong_cable_is_one_finding() {
 }
 
 #[test]
-fn a_card_that_answers_lldp_itself_sends_nobody_to_the_cables() {
+fn a_card_that_answers_lldp_itself_is_not_reported_as_a_cable_fault() {
     type Plant = fn(&mut AssetReport);
     let silent = |plant: Plant| {
         let mut report = wired();
@@ -157,7 +157,7 @@ fn a_card_that_answers_lldp_itself_sends_nobody_to_the_cables() {
 }
 
 #[test]
-fn a_port_that_is_missing_is_told_once_by_the_profile() {
+fn a_missing_port_gives_one_finding() {
     let mut report = wired();
     let profile = lifecycle::check::golden(&report);
     report.nics.pop();

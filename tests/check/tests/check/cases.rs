@@ -94,7 +94,7 @@ fn power_supplies_of_another_supplier_are_another_model() {
 }
 
 #[test]
-fn a_sick_golden_machine_is_told_and_teaches_nothing() {
+fn health_problems_of_a_golden_machine_are_reported_and_not_part_of_its_profile() {
     let sick = unhealthy(&report("asset/03-golden/a.json"));
     let codes_of = |list: &[inventory_api::check::Finding]| -> Vec<String> {
         list.iter().map(|f| f.code.clone()).collect()
@@ -109,7 +109,7 @@ fn a_sick_golden_machine_is_told_and_teaches_nothing() {
 }
 
 #[test]
-fn an_idle_processor_that_is_switched_off_is_told() {
+fn a_processor_that_is_switched_off_is_reported() {
     assert_eq!(codes(&asset("04-idle", "a", "b")), ["cpu-disabled"]);
 }
 
@@ -185,7 +185,7 @@ fn newer_firmware_is_newer() {
 }
 
 #[test]
-fn what_is_not_reported_is_no_fault() {
+fn an_unreported_fact_is_not_reported_as_a_difference() {
     let cores = asset("08-cores", "a", "b");
     assert_eq!(codes(&cores), ["cpu-cores"]);
     assert!(sentences(&cores).contains("number of cores switched on not reported"));
@@ -209,7 +209,7 @@ fn what_is_not_reported_is_no_fault() {
 }
 
 #[test]
-fn what_passed_and_must_not() {
+fn faults_that_once_passed_the_check_are_found() {
     let smart = asset("10-smart", "a", "b");
     assert_eq!(codes(&smart), ["disk-errors", "disk-link-errors"]);
     let said = sentences(&smart);
@@ -273,7 +273,7 @@ fn two_paths_are_one_disk() {
 }
 
 #[test]
-fn persistent_memory_is_no_memory() {
+fn persistent_memory_in_memory_mode_is_another_total() {
     let order = order("03-persistent-memory/order.toml");
     let (app, mode) = (
         report("03-persistent-memory/optane-app.json"),
@@ -309,7 +309,7 @@ fn persistent_memory_is_no_memory() {
 }
 
 #[test]
-fn representors_and_infiniband_fill_no_order() {
+fn representors_and_infiniband_ports_do_not_count_as_ordered_ports() {
     let order = order("09-switchdev-representors/switchdev-order.toml");
     let whole = report("09-switchdev-representors/switchdev.json");
     let result = against(&order, &whole);

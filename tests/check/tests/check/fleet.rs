@@ -115,7 +115,7 @@ fn the_odd_one_among_twenty_is_named() {
 }
 
 #[test]
-fn few_machines_teach_nothing_and_a_split_fleet_is_no_outlier() {
+fn too_few_machines_and_a_split_fleet_give_no_outlier() {
     let plant = ODD[0].2;
     let mut two = clones(2);
     plant(&mut two[0]);

@@ -166,7 +166,7 @@ fn the_whole_server_passes_its_own_golden_profile() {
 }
 
 #[test]
-fn a_sick_golden_machine_teaches_nothing() {
+fn health_problems_of_a_golden_machine_are_not_part_of_its_profile() {
     let mut report = server();
     report.disks[0].health.as_mut().unwrap().passed = Some(false);
     report.disks[1].health.as_mut().unwrap().used_percent = Some(130);
@@ -186,7 +186,7 @@ fn a_sick_golden_machine_teaches_nothing() {
 }
 
 #[test]
-fn nothing_fixed_is_nothing_found() {
+fn an_empty_profile_finds_only_health_problems() {
     for (name, report) in machines() {
         assert_eq!(
             against(&HardwareProfile::default(), report).findings,

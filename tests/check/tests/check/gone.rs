@@ -355,7 +355,7 @@ fn flash(r: &mut AssetReport) {
 }
 
 #[test]
-fn nothing_else_fills_the_count() {
+fn a_missing_part_is_not_replaced_by_another_kind_of_part() {
     for (what, order, code, fill, gone) in TABLE {
         let profile: HardwareProfile = toml::from_str(order).unwrap_or_else(|e| panic!("{what}: {e}"));
         let grave = |report: &AssetReport| -> Vec<String> {
@@ -374,7 +374,7 @@ fn nothing_else_fills_the_count() {
 }
 
 #[test]
-fn a_volume_stands_for_no_disk_behind_the_controller() {
+fn a_raid_volume_does_not_replace_a_missing_physical_disk() {
     let mut report = server();
     report.disks.truncate(1);
     report.disks[0].raid_volume = Some(true);
@@ -411,7 +411,7 @@ fn a_volume_stands_for_no_disk_behind_the_controller() {
 }
 
 #[test]
-fn a_disk_that_is_not_built_in_stands_for_an_entry_that_names_it() {
+fn a_disk_that_is_not_built_in_matches_only_an_entry_that_names_its_transport() {
     let mut report = server();
     disk_by(&mut report, Transport::Usb);
     let check = |text: &str| -> Vec<String> {

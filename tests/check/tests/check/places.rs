@@ -45,7 +45,7 @@ fn shift(report: &mut AssetReport) {
 }
 
 #[test]
-fn buses_that_shift_are_no_moves() {
+fn disks_behind_shifted_pci_addresses_have_not_moved() {
     let good = by_path();
     assert_eq!(codes(&good, shift), Vec::<String>::new());
     assert_eq!(
@@ -65,7 +65,7 @@ fn buses_that_shift_are_no_moves() {
 }
 
 #[test]
-fn renamed_places_are_no_moves() {
+fn parts_in_renamed_places_have_not_moved() {
     let good = server();
     let table: &[(&[&str], Plant)] = &[
         (&[], |r| {

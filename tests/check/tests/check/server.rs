@@ -414,7 +414,7 @@ fn two_differences_are_two_findings() {
 }
 
 #[test]
-fn addresses_that_shift_are_no_finding() {
+fn shifted_pci_addresses_are_not_a_finding() {
     let profile = golden(&server());
     let mut report = server();
     for nic in &mut report.nics {
@@ -435,7 +435,7 @@ fn addresses_that_shift_are_no_finding() {
 }
 
 #[test]
-fn a_port_of_a_card_that_is_there_sends_nobody_to_look_for_the_card() {
+fn a_missing_port_of_a_present_card_is_not_reported_as_a_missing_card() {
     let profile = golden(&server());
     let said = |change: fn(&mut AssetReport)| {
         let mut report = server();

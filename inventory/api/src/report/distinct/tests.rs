@@ -209,7 +209,7 @@ fn two_paths_of_a_disk_are_one_disk() {
 }
 
 #[test]
-fn a_path_that_is_dark_takes_nothing_from_the_disk() {
+fn a_dead_path_that_reports_less_loses_no_fact_of_its_disk() {
     let report = distinct(AssetReport {
         disks: vec![
             disk("sda wwn=naa.5000c50077770001 pci=a"),
@@ -281,7 +281,7 @@ fn namespaces_of_a_disk_are_one_disk() {
 }
 
 #[test]
-fn areas_of_an_emmc_are_no_disks() {
+fn special_areas_of_an_emmc_are_not_disks() {
     let disks = [
         "mmcblk0",
         "mmcblk0boot0",
@@ -318,7 +318,7 @@ fn a_hidden_disk_that_the_kernel_shows_is_listed_once() {
 }
 
 #[test]
-fn reports_of_the_field_with_two_paths() {
+fn multipath_reports_from_the_field_list_each_disk_once() {
     assert_eq!(
         names(&case("01-dual-path-sas/multipath.json")),
         ["sda", "sdb", "sdc", "sdd"]
@@ -386,7 +386,7 @@ fn nic(name: &str, pci: &str, port: Option<&str>) -> NicFacts {
 }
 
 #[test]
-fn representors_are_no_ports() {
+fn representors_are_not_ports() {
     let names =
         |report: AssetReport| -> Vec<String> { report.nics.into_iter().map(|nic| nic.name).collect() };
     assert_eq!(
@@ -462,7 +462,7 @@ fn representors_are_no_ports() {
 proptest::proptest! {
     /// Few values for each fact, so that much is equal.
     #[test]
-    fn twice_is_once_and_nothing_is_lost(
+    fn distinct_is_idempotent_and_loses_no_disk(
         disks in proptest::collection::vec((0..4_u8, 0..3_u8, 0..3_u8, 0..2_u8, 0..3_u8, 0..5_u8), 0..12),
         ports in proptest::collection::vec((0..8_u8, 0..2_u8), 0..8),
     ) {
