@@ -17,14 +17,14 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<EdacCounter
     let mut counters = Vec::new();
     for controller in controllers.iter().filter(|name| is_numbered(name, "mc")) {
         let folder = folder.join(controller);
-        let count = |path: &str| number(&folder.join(path)).and_then(|n| u64::try_from(n).ok());
+        let count = |path: &str| number(&folder.join(path));
         let counter = |label: Option<String>, corrected, uncorrected| EdacCounter {
             controller: controller.clone(),
             label,
             corrected,
             uncorrected,
         };
-        let parts = names(&folder).unwrap_or_default();
+        let parts = names(&folder);
         let mut placed = false;
         for part in parts
             .iter()

@@ -99,28 +99,6 @@ impl Lan {
     }
 }
 
-#[cfg(any(test, fuzzing))]
-pub(crate) fn fuzz(answer: &[u8]) {
-    let _ = is_lan(answer);
-    let lan = Lan::new(Some(answer), Some(answer), Some(answer));
-    let mut bmc = device_id(answer).unwrap_or_default();
-    (bmc.ip, bmc.ip_source, bmc.mac) = (lan.ip, lan.source, lan.mac);
-    let names = std::collections::BTreeMap::new();
-    bmc.events.extend(super::sel::parse(answer, &names));
-    bmc.fru.extend(super::fru::parse(answer).map(|unit| unit.facts));
-    let mut records = super::sdr::Records::default();
-    let (reading, record) = answer.split_at_checked(4).unwrap_or_default();
-    records.add(record);
-    let told = super::sdr::Reading::parse(reading);
-    let sensors = records.sensors.iter();
-    super::super::harmless::assert_harmless(|report| {
-        report.bmc = Some(bmc);
-        report.sensors = sensors
-            .filter_map(|sensor| super::sdr::facts(sensor, told?))
-            .collect();
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,7 +174,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_answer_is_read_without_a_panic(answer in proptest::collection::vec(proptest::num::u8::ANY, 0..90)) {
-            fuzz(&answer);
+            super::super::fuzz::door(&answer);
         }
     }
 }

@@ -4,13 +4,13 @@
 
 mod decode;
 mod fru;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod inventory;
 mod ipmi;
 mod sdr;
 mod sel;
 
-#[cfg(any(test, fuzzing))]
-pub(super) use self::decode::fuzz;
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -74,13 +74,13 @@ pub fn disk_self_test(name: &str, test: SelfTest) -> Result<(), SelfTestError> {
         Ok(Ok(true)) => Ok(()),
         Ok(Ok(false)) => Err(SelfTestError::Refused(named())),
         Ok(Err(e)) => Err(SelfTestError::Io(named(), e)),
-        Err(_) => Err(SelfTestError::Io(
-            named(),
-            io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no answer after {} s", ANSWER_TIME.as_secs()),
-            ),
-        )),
+        Err(_) => {
+            let seconds = ANSWER_TIME.as_secs();
+            Err(SelfTestError::Io(
+                named(),
+                io::Error::other(format!("no answer after {seconds} s")),
+            ))
+        }
     }
 }
 

@@ -164,43 +164,37 @@ fn walk(bytes: &[u8], entry: &EntryPoint) -> Walk {
     let length = said.or(entry.most).unwrap_or(usize::MAX).min(bytes.len());
     let count = entry.announced.map_or(0, |a| a.structures);
     let bytes = bytes.get(..length).unwrap_or(bytes);
-    let mut walk = Walk {
-        structures: Vec::new(),
-        offset: 0,
-        marked: false,
-        end: End::Bytes,
-    };
-    loop {
-        if count != 0 && walk.structures.len() == count {
-            walk.end = End::Count;
-            return walk;
+    let (mut structures, mut offset, mut marked) = (Vec::new(), 0, false);
+    let end = loop {
+        if marked && entry.ends_at_marker {
+            break End::Marker;
         }
-        if walk.structures.len() == STRUCTURE_LIMIT {
-            walk.end = End::TooMany;
-            return walk;
+        if count != 0 && structures.len() == count {
+            break End::Count;
         }
-        let rest = bytes.get(walk.offset..).unwrap_or_default();
+        if structures.len() == STRUCTURE_LIMIT {
+            break End::TooMany;
+        }
+        let rest = bytes.get(offset..).unwrap_or_default();
         let [kind, length, _, _, ..] = *rest else {
-            walk.end = if rest.is_empty() { End::Bytes } else { End::Cut };
-            return walk;
+            break if rest.is_empty() { End::Bytes } else { End::Cut };
         };
         if usize::from(length) < HEADER {
-            walk.end = End::Length { length };
-            return walk;
+            break End::Length { length };
         }
         let strings = rest.get(usize::from(length)..).unwrap_or_default();
         let Some(zeros) = strings.windows(2).position(|pair| pair == [0, 0]) else {
-            walk.end = End::Cut;
-            return walk;
+            break End::Cut;
         };
-        let end = walk.offset + usize::from(length) + zeros + 2;
-        walk.structures.push(walk.offset..end);
-        walk.offset = end;
-        walk.marked = kind == END_OF_TABLE;
-        if walk.marked && entry.ends_at_marker {
-            walk.end = End::Marker;
-            return walk;
-        }
+        let end = offset + usize::from(length) + zeros + 2;
+        structures.push(offset..end);
+        (offset, marked) = (end, kind == END_OF_TABLE);
+    };
+    Walk {
+        structures,
+        offset,
+        marked,
+        end,
     }
 }
 
