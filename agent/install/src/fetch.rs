@@ -9,7 +9,7 @@ use inventory_api::id::PlanId;
 use inventory_api::plan::ImageSource;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::error::StepError;
+use super::error::{StepError, fail};
 use super::image_writer::ImageWriter;
 use super::link::{FetchError, Link};
 
@@ -108,12 +108,11 @@ async fn feed<L: Link>(
                 "no data of image {} for {seconds} s, {offset} of {total} bytes received: {why}",
                 source.path
             );
-            return Err(StepError::new("image-fetch", text));
+            return fail("image-fetch", text);
         }
-        tracing::warn!(
-            "image {}: connection lost at byte {offset} of {total} ({why}); resuming",
-            source.path
-        );
+        link.note(&format!(
+            "connection lost at byte {offset} of {total} ({why}), resuming"
+        ));
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -135,7 +134,7 @@ async fn attempt<L: Link>(
     let mut stream = match timeout(patience.stall, link.fetch(source, *offset)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(FetchError::Retry(why))) => return Ok(Attempt::Cut(why)),
-        Ok(Err(FetchError::Fatal(why))) => return Err(StepError::new("image-fetch", why)),
+        Ok(Err(FetchError::Fatal(why))) => return fail("image-fetch", why),
         Err(_) => return Ok(stalled()),
     };
     loop {
@@ -147,7 +146,7 @@ async fn attempt<L: Link>(
                         "the server sent more than the planned {} bytes",
                         source.compressed_bytes
                     );
-                    return Err(StepError::new("image-size", text));
+                    return fail("image-size", text);
                 }
                 if !writer.push(chunk).await {
                     // The writer has ended; `finish` returns why.

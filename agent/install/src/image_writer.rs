@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 
 use super::area::Area;
 use super::blocks::{Block, Pool, Target};
-use super::error::{StepError, Tried};
+use super::error::{StepError, Tried, fail};
 
 /// Queued chunks of compressed bytes; a chunk of an HTTP body has 16 to 64 KiB.
 const CHUNKS: usize = 64;
@@ -63,22 +63,22 @@ impl Sum {
 
     fn check(self, what: &str, bytes: u64, planned: Sha256Digest) -> Result<(), StepError> {
         if self.bytes != bytes {
-            return Err(StepError::new(
+            return fail(
                 "image-size",
                 format!("the {what} has {} bytes, the plan says {bytes}", self.bytes),
-            ));
+            );
         }
         let hash = self.hash.finish();
         if hash.as_ref() == planned.0 {
             return Ok(());
         }
-        Err(StepError::new(
+        fail(
             "image-digest",
             format!(
                 "the {what} has SHA-256 {}, the plan says {planned}",
                 hex::encode(hash)
             ),
-        ))
+        )
     }
 }
 
@@ -116,12 +116,9 @@ impl ImageWriter {
     /// Ends the input and waits until everything is verified and on the disk.
     pub(super) async fn finish(self) -> Result<(), StepError> {
         drop(self.input);
-        self.result.await.unwrap_or_else(|e| {
-            Err(StepError::new(
-                "internal",
-                format!("the writing thread ended: {e}"),
-            ))
-        })
+        self.result
+            .await
+            .unwrap_or_else(|e| fail("internal", format!("the writing thread ended: {e}")))
     }
 }
 
@@ -154,7 +151,7 @@ fn run(
         drop(blocks);
         let decoded = decoder
             .join()
-            .unwrap_or_else(|_| Err(StepError::new("internal", "the decompressor panicked")));
+            .unwrap_or_else(|_| fail("internal", "the decompressor panicked"));
         let (compressed, content) = sums
             .join()
             .map_err(|_| StepError::new("internal", "the digest thread panicked"))?;
@@ -252,10 +249,10 @@ fn decode_blocks(
         .tried(CODE, "decompress the end of the image")?
         != 0
     {
-        return Err(StepError::new(
+        return fail(
             CODE,
             format!("the image contains more than the planned {expected} bytes"),
-        ));
+        );
     }
     Ok(())
 }

@@ -31,22 +31,25 @@ pub(super) fn check(plan: &InstallPlan) -> Result<(), Refused> {
         ));
     }
     order(&plan.steps)?;
-    let partitions = plan.steps.iter().find_map(|s| match s {
-        Step::Partition {
-            disk_guid,
-            partitions,
-        } => Some((disk_guid, partitions)),
-        _ => None,
-    });
-    let Some((disk_guid, partitions)) = partitions else {
-        return wrong("there is no partition step".into());
-    };
+    let (disk_guid, partitions) = partition_step(plan)?;
     guid(disk_guid)?;
     check_partitions(partitions, plan.disk.size_bytes / block, block)?;
     for step in &plan.steps {
         references(step, &plan.steps, partitions, block)?;
     }
     Ok(())
+}
+
+/// The disk's GUID and the partitions to make.
+pub(super) fn partition_step(plan: &InstallPlan) -> Result<(&str, &[Partition]), Refused> {
+    let found = plan.steps.iter().find_map(|step| match step {
+        Step::Partition {
+            disk_guid,
+            partitions,
+        } => Some((disk_guid.as_str(), &partitions[..])),
+        _ => None,
+    });
+    found.ok_or_else(|| Refused::Layout("there is no partition step".into()))
 }
 
 /// Each step at most once; first the disk, then the image, then the steps that need it; finish is last.

@@ -19,6 +19,9 @@ pub trait Link: Send + Sync {
     /// Reports the progress of a long step. Called at most a few times a second; must not block; may be lost.
     fn progress(&self, progress: Progress);
 
+    /// Shows a line about the running step on the machine's console.
+    fn note(&self, text: &str);
+
     /// Opens the image's compressed bytes from offset `from` to the end.
     fn fetch(
         &self,

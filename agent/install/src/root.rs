@@ -15,7 +15,7 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, renameat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
 
-use super::error::{StepError, Tried};
+use super::error::{StepError, Tried, fail};
 
 /// Largest file read whole.
 const READ_LIMIT: u64 = 4 << 20;
@@ -71,10 +71,10 @@ impl Root {
         };
         let file = File::from(fd);
         if !file.metadata().tried("root-read", &what)?.is_file() {
-            return Err(StepError::new(
+            return fail(
                 "root-read",
                 format!("{path} of the new system is not a regular file"),
-            ));
+            );
         }
         Ok(Some(file))
     }
@@ -89,10 +89,10 @@ impl Root {
             .read_to_end(&mut bytes)
             .tried("root-read", format!("read {path} of the new system"))?;
         if bytes.len() as u64 > READ_LIMIT {
-            return Err(StepError::new(
+            return fail(
                 "root-read",
                 format!("{path} of the new system is larger than {READ_LIMIT} bytes"),
-            ));
+            );
         }
         Ok(Some(bytes))
     }

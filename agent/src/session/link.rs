@@ -16,6 +16,7 @@ use super::Pace;
 use super::channel::{CallError, Channel};
 use crate::console::Console;
 use crate::install::{ByteStream, FetchError, Link};
+use crate::plain::plain;
 
 /// One run's link to the server. A separate task sends progress, only the newest value.
 pub struct ServerLink {
@@ -100,6 +101,10 @@ impl Link for ServerLink {
             ));
         }
         self.progress.send_replace(Some(progress));
+    }
+
+    fn note(&self, text: &str) {
+        self.console.line(&format!("install: {}", plain(text)));
     }
 
     fn fetch(

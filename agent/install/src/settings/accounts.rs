@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use inventory_api::deploy::Account;
 use inventory_api::valid::{FIRST_UID, plain_path};
 
-use super::super::error::StepError;
+use super::super::error::{StepError, fail};
 use super::super::root::{Owner, ROOT, Root};
 use super::databases::{Databases, find, ids, put};
 
@@ -145,10 +145,10 @@ pub(crate) fn apply(root: &Root, accounts: &[Account]) -> Result<(), StepError> 
     let entries = edit(&mut db, accounts, day).map_err(|e| StepError::new("accounts", e))?;
     for entry in &entries {
         if !root.exists(&entry.shell) {
-            return Err(StepError::new(
+            return fail(
                 "accounts",
                 format!("the image has no {}, the shell of {}", entry.shell, entry.name),
-            ));
+            );
         }
     }
     for (path, text, mode) in [
