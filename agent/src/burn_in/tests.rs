@@ -90,7 +90,7 @@ fn each_threshold_is_its_own_reason() {
         min_disk_mb_per_s: Some(1e9),
         ..only_disk.clone()
     };
-    assert!(judged(&fast, &room()).contains("at least 1000000000MB/s required"));
+    assert!(judged(&fast, &room()).contains("at least 1000000000 MB/s required"));
     let failing = Room { step: 2, ..room() };
     assert!(judged(&only_disk, &failing).starts_with("2 corrected memory errors, at most 0 allowed"));
 }

@@ -162,16 +162,11 @@ fn keys(root: &Path, account: &Account, passwd: &Passwd<'_>, wrong: &mut Vec<Str
             return;
         }
     };
-    let missing = account
-        .ssh_keys
-        .iter()
-        .filter(|key| !text.lines().any(|line| line.trim() == key.trim()))
-        .count();
+    let keys = &account.ssh_keys;
+    let is_missing = |key: &&String| !text.lines().any(|line| line.trim() == key.trim());
+    let missing = keys.iter().filter(is_missing).count();
     if missing > 0 {
-        wrong.push(format!(
-            "{missing} of {} SSH keys missing",
-            account.ssh_keys.len()
-        ));
+        wrong.push(format!("{missing} of {} SSH keys missing", keys.len()));
     }
     // sshd (StrictModes) ignores keys that others can write, and nobody else needs to read them.
     for (what, path, mode) in [(".ssh", &directory, 0o700), ("authorized_keys", &file, 0o600)] {

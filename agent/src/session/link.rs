@@ -8,12 +8,13 @@ use futures::StreamExt;
 use inventory_api::agent::{Permission, Progress, StepOutcome, StepReport};
 use inventory_api::plan::{ImageChannel, ImageSource};
 use inventory_api::text::with_causes;
+use reqwest::header::CONTENT_RANGE;
 use reqwest::{Response, StatusCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Pace;
-use super::channel::{CallError, Channel};
+use super::channel::{CallError, Channel, is_temporary};
 use crate::console::Console;
 use crate::install::{ByteStream, FetchError, Link};
 use crate::plain::plain;
@@ -140,21 +141,12 @@ fn safe_path(path: &str) -> bool {
 
 /// Whether the response is the rest of the image from offset `from`.
 fn opened(response: &Response, path: &str, from: u64, total: u64) -> Result<(), FetchError> {
-    let header = |name: reqwest::header::HeaderName| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned)
-    };
-    judge(
-        response.status(),
-        header(reqwest::header::CONTENT_RANGE).as_deref(),
-        response.content_length(),
-        from,
-        total,
-    )
-    .map_err(|(retry, why)| {
+    let range = response
+        .headers()
+        .get(CONTENT_RANGE)
+        .and_then(|range| range.to_str().ok());
+    let judged = judge(response.status(), range, response.content_length(), from, total);
+    judged.map_err(|(retry, why)| {
         let why = format!("image {path} from byte {from}: {why}");
         if retry {
             FetchError::Retry(why)
@@ -172,19 +164,12 @@ fn judge(
     from: u64,
     total: u64,
 ) -> Result<(), (bool, String)> {
-    if status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
-        )
-    {
+    if is_temporary(status) {
         return Err((true, format!("the server answers {status}")));
     }
     match status {
         StatusCode::OK if from == 0 => {}
-        StatusCode::OK => {
-            return Err((false, "the server does not support range requests".into()));
-        }
+        StatusCode::OK => return Err((false, "the server does not support range requests".into())),
         StatusCode::PARTIAL_CONTENT => {
             let starts = range
                 .and_then(|r| r.strip_prefix("bytes "))
@@ -196,15 +181,13 @@ fn judge(
         }
         other => return Err((false, format!("the server answers {other}"))),
     }
-    match length {
-        Some(length) if length != total.saturating_sub(from) => Err((
+    let planned = total.saturating_sub(from);
+    match length.filter(|length| *length != planned) {
+        Some(length) => Err((
             false,
-            format!(
-                "the server has {length} bytes, the plan says {}",
-                total.saturating_sub(from)
-            ),
+            format!("the server has {length} bytes, the plan says {planned}"),
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

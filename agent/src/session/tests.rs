@@ -47,6 +47,17 @@ struct Server {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
+fn args(server: &str) -> BootArgs {
+    BootArgs {
+        server: server.to_owned(),
+        boot_url: "http://127.0.0.1:1".into(),
+        mac: Mac([2, 0, 0, 0, 0, 1]),
+        ticket: "very-secret-ticket".into(),
+        time: UnixMs(0),
+        purpose: Purpose::Commission,
+    }
+}
+
 fn ok(value: Value) -> Answer {
     Answer::Send(200, value.to_string().into_bytes())
 }
@@ -240,14 +251,7 @@ fn bench(server: &Server) -> Bench {
     };
     let machine = Machine {
         origin: Origin::Ticket {
-            args: BootArgs {
-                server: server.url.clone(),
-                boot_url: "http://127.0.0.1:1".into(),
-                mac: Mac([2, 0, 0, 0, 0, 1]),
-                ticket: "very-secret-ticket".into(),
-                time: UnixMs(0),
-                purpose: Purpose::Commission,
-            },
+            args: args(&server.url),
             ca_pem: server.ca.pem(),
         },
         roots: Roots::under(dir.path().join("nothing")),
@@ -469,14 +473,8 @@ async fn a_cut_download_goes_on_where_it_was() {
     })
     .await;
     let lines = Arc::new(Lines::default());
-    let channel = Channel::open_without_credentials(
-        &server.url,
-        "http://127.0.0.1:1",
-        &server.ca.pem(),
-        lines.clone(),
-        pace(),
-    )
-    .unwrap();
+    let channel =
+        Channel::open_for_claim(&args(&server.url), &server.ca.pem(), lines.clone(), pace()).unwrap();
     let link = ServerLink::new(channel, lines, &pace(), 1);
     let mut source = ImageSource {
         path: "/images/a".into(),
