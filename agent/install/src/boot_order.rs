@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn without_variables_it_says_so() {
+    fn without_efivarfs_the_error_says_so() {
         let said = apply(Path::new("/nonexistent/efivars"), &esp()).unwrap_err();
         assert!(
             said.contains("/nonexistent/efivars") && said.contains("efivarfs"),

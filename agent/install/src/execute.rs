@@ -133,7 +133,7 @@ async fn failed<L: Link>(run: &Run, index: usize, error: StepError, link: &L) ->
         detail: failure.detail.clone(),
         wrote: failure.wrote,
     };
-    // The caller gets the failure, too, if the server cannot be told.
+    // The caller reports the failure too, in case the server cannot be reached.
     let _ = link.step(report(&run.plan, index, outcome)).await;
     failure
 }

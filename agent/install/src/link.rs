@@ -41,7 +41,7 @@ pub enum FetchError {
     Fatal(String),
 }
 
-/// Why a plan or a wipe failed. The server has already been told.
+/// Why a plan or a wipe failed. The server already has the report.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {detail} ({code})")]
 pub struct Failure {

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn model_and_firmware_as_the_driver_tells() {
+    fn model_and_firmware_come_from_the_driver() {
         let dir = tempfile::tempdir().unwrap();
         let sys = dir.path().join("sys");
         let host = sys.join("devices/pci0000:17/0000:17:00.0/0000:18:00.0/host0/scsi_host/host0");

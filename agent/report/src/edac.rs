@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn each_dimm_and_what_could_not_be_placed() {
+    fn errors_are_counted_per_dimm_and_unlocated_ones_apart() {
         let label = "CPU_SrcID#0_MC#0_Chan#0_DIMM#0";
         let counters = collected(&[
             ("mc0/dimm0/dimm_label", "CPU_SrcID#0_MC#0_Chan#0_DIMM#0\n"),

@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn only_cards_that_eat_lldp_are_told() {
+    fn only_cards_that_swallow_lldp_frames_have_a_flag_to_change() {
         assert_eq!(lldp_flag("i40e"), Some(("disable-fw-lldp", true)));
         assert_eq!(lldp_flag("ice"), Some(("fw-lldp-agent", false)));
         assert_eq!(lldp_flag("ixgbe"), None);

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accelerator_is_one_and_a_bmcs_screen_is_not() {
+    fn accelerators_are_gpus_and_bmc_displays_are_not() {
         for yes in [
             ("030200", "10de", "20b0"),
             ("038000", "1002", "740f"),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_serial_and_model_where_the_driver_tells() {
+    fn memory_serial_and_model_come_from_the_driver() {
         let dir = tempfile::tempdir().unwrap();
         let sys = dir.path().join("sys/bus/pci/devices/0000:3b:00.0");
         let proc = dir.path().join("proc/driver/nvidia/gpus/0000:3b:00.0");

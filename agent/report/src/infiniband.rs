@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_guid_and_no_rate() {
+    fn invalid_guids_and_rates_are_absent() {
         assert_eq!(guid("0000:0000:0000:0000"), None);
         assert_eq!(guid("b8:ce"), None);
         assert_eq!(guid("zzzz:zzzz:zzzz:zzzz"), None);

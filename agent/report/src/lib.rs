@@ -46,7 +46,7 @@ pub use disks::{SelfTest, SelfTestError, disk_self_test};
 pub use ethtool::lldp_to_host;
 pub use lldp::listen as listen_lldp;
 pub use memory::available_bytes;
-pub use roots::{Roots, attribute, names, number, read_bounded, read_names};
+pub use roots::{Roots, attribute, names, number, read_bounded};
 pub use text::render_text;
 
 /// Time limit of a collector, which is then abandoned: a dying disk can block `open` for minutes.

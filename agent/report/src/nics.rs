@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_card_with_its_facts_and_no_bond() {
+    fn a_card_is_reported_with_its_facts_and_a_bond_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let sys = dir.path().join("sys");
         let device = sys.join("devices/pci0000:00/0000:00:1c.0/0000:03:00.0");

@@ -8,7 +8,6 @@ use crate::report::{self, Roots, names, number};
 /// Sensors read each time; the hottest one counts.
 const SENSORS: usize = 256;
 
-/// Gauges below roots.
 pub struct Live {
     temperatures: Vec<PathBuf>,
     counters: Vec<PathBuf>,

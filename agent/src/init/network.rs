@@ -238,7 +238,7 @@ async fn carrier(interface: &Interface, console: &dyn Console) {
     while !ready() {
         if started.elapsed() > CARRIER {
             console.line(&format!(
-                "network: {} has no link after {} s, asking for an address all the same",
+                "network: {} has no link after {} s, trying DHCP anyway",
                 interface.name,
                 CARRIER.as_secs()
             ));
@@ -255,7 +255,7 @@ async fn carrier(interface: &Interface, console: &dyn Console) {
     }
 }
 
-/// Renews the lease for ever. An expired address stays until there is a new one: without any address the
+/// Renews the lease until the machine reboots. An expired address stays until there is a new one: without any address the
 /// machine could not even report the problem.
 async fn keep(
     mut client: DhcpV4Client,
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lease_means() {
+    fn a_lease_gives_address_routes_mtu_and_domain() {
         let mut lease = lease();
         lease.mtu = Some(68);
         lease.domain_name = Some("a b\nnameserver 6.6.6.6".into());

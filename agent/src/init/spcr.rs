@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_and_speeds() {
+    fn the_table_gives_port_and_speed() {
         let port = |file, address, baud| Some(Port { file, address, baud });
         assert_eq!(parse(&table(1, 0x2f8, 7)), port("port", 0x2f8, Some(115_200)));
         assert_eq!(

@@ -43,7 +43,7 @@ impl Default for FirstBoot {
     }
 }
 
-/// Maximum number of starts of one script: a run cut off by a power loss or crash is repeated, but not for ever.
+/// Maximum number of starts of one script: a run cut off by a power loss or crash is repeated, but not without end.
 const RUNS: u32 = 3;
 /// How much of the end of a script's output is kept, in bytes.
 const OUTPUT_KEPT: usize = 16 << 10;
@@ -63,7 +63,7 @@ pub struct Record {
     pub runs: u32,
     /// When the last run started.
     pub started_at: UnixMs,
-    /// How it ended; absent while it runs or if the machine went down meanwhile.
+    /// How it ended; absent while it runs or if the machine went down first.
     pub end: Option<End>,
 }
 
@@ -205,7 +205,7 @@ async fn run(root: &Path, file: &Path, limit: Duration) -> End {
             (format!("killed after {} s", limit.as_secs()), false)
         }
     };
-    // A service started by the script may hold the pipes open for ever.
+    // A service started by the script may keep the pipes open.
     let mut output = Vec::new();
     for reader in [out, err] {
         let abort = reader.abort_handle();

@@ -173,7 +173,7 @@ pub async fn follow(
     Ok(Follow::Ask)
 }
 
-/// Executes a plan and shows the outcome on the console. The server has already been told by then.
+/// Executes a plan and shows the outcome on the console. By then the server has the report.
 async fn run_plan(
     machine: &Machine,
     channel: &Channel,
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_as_one() {
+    fn a_refused_poll_is_shown_as_refused() {
         let problem = inventory_api::Problem {
             status: 409,
             code: "busy".into(),

@@ -176,7 +176,7 @@ impl Channel {
         }
     }
 
-    /// Posts to `/agent/v1/PATH` and reads the answer; retries for ever while the server is unreachable.
+    /// Posts to `/agent/v1/PATH` and reads the answer; retries as long as the server is unreachable.
     pub async fn post<B: Serialize, A: DeserializeOwned>(
         &self,
         path: &str,
@@ -363,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses() {
+    fn each_status_is_an_answer_a_refusal_or_unreachable() {
         let problem = br#"{"type":"ticket-used","title":"t","status":200,"detail":"d"}"#.to_vec();
         assert_eq!(judge(StatusCode::OK, vec![1]), Ok(vec![1]));
         match judge(StatusCode::CONFLICT, problem.clone()) {

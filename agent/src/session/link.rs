@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn paths() {
+    fn only_plain_paths_on_the_server_are_fetched() {
         assert!(safe_path("/images/ab"));
         for bad in ["", "images", "//evil/x", "/a b", "/a\r\nX: y", "http://x/"] {
             assert!(!safe_path(bad), "{bad:?}");

@@ -52,7 +52,7 @@ pub struct Machine {
     pub duty: Duty,
     /// Where progress is shown.
     pub console: Arc<dyn Console>,
-    /// Called with the server's time after a claim, and on an installed system whose own clock is lost.
+    /// Called with the server's time after a claim, and on an installed system whose own clock has lost the time.
     pub server_time: Option<ServerTime>,
     /// Timeouts and intervals.
     pub pace: Pace,

@@ -29,8 +29,8 @@ pub(super) async fn run(machine: &Machine, channel: &Channel, id: u64, task: &Ta
             done("a new report was sent")
         }
         (Task::Identify { seconds }, _) => {
-            let seconds = *seconds;
-            match tokio::task::spawn_blocking(move || bmc::identify(u32::from(seconds))).await {
+            let (roots, seconds) = (machine.roots.clone(), *seconds);
+            match tokio::task::spawn_blocking(move || bmc::identify(&roots, seconds.into())).await {
                 Ok(Ok(())) if seconds == 0 => done("the locate LED is off"),
                 Ok(Ok(())) => {
                     console.line(&format!("task: the locate LED is on for {seconds} s"));

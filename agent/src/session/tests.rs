@@ -296,7 +296,7 @@ fn assignment(seq: u64, what: Value) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lost_answers_and_a_server_that_is_away() {
+async fn calls_are_repeated_until_a_server_that_is_away_answers() {
     let claims: Arc<Mutex<Vec<Value>>> = Arc::default();
     let nonces: Arc<Mutex<Vec<Value>>> = Arc::default();
     let (seen_claims, seen_nonces) = (Arc::clone(&claims), Arc::clone(&nonces));
@@ -352,7 +352,7 @@ async fn lost_answers_and_a_server_that_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_used_ticket_ends_it() {
+async fn a_used_ticket_ends_the_session() {
     let server = server(|_, _| {
         let problem =
             json!({"type": "ticket-used", "title": "Used", "status": 409, "detail": "claimed by another"});
@@ -402,7 +402,7 @@ fn wipe() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stop_before_a_write() {
+async fn a_stop_before_the_first_write_leaves_the_disk_alone() {
     let stop = serde_json::to_value(Permission::Stop {
         message: "not now".into(),
     })
@@ -418,7 +418,7 @@ async fn stop_before_a_write() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wipe_is_done_and_told() {
+async fn a_wipe_is_done_and_reported() {
     let go = serde_json::to_value(Permission::Continue {}).unwrap();
     let (steps, said, disk) = steps_of(vec![wipe()], go).await;
     assert!(

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn golden_texts() {
+    fn the_account_databases_are_written_as_expected() {
         let mut db = image();
         let alice = Account {
             full_name: Some("Alice Ä.".into()),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_would_say_something_else_are_refused() {
+    fn values_that_would_inject_fields_or_lines_are_refused() {
         let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ alice@host";
         let good = Account {
             ssh_keys: vec![key.into()],

@@ -71,7 +71,7 @@ fn serial(args: &[String]) -> Option<(u32, u32)> {
 /// arguments that contain them.
 fn root_config(root_uuid: &str, args: &[String]) -> String {
     let mut text =
-        String::from("# Written by Slipway when the system was installed; update-grub makes it anew.\n");
+        String::from("# Written by Slipway when the system was installed; update-grub replaces it.\n");
     text += "set default=0\nset timeout=1\n";
     if let Some((unit, speed)) = serial(args) {
         text += &format!(
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn configurations() {
+    fn grub_configurations_name_root_arguments_and_serial_console() {
         let args = ["console=tty0".to_owned(), "console=ttyS0,115200n8".to_owned()];
         assert_eq!(check(&args), Ok(()));
         assert_eq!(serial(&args), Some((0, 115200)));

@@ -35,7 +35,7 @@ mod tests {
     use inventory_api::valid::cron as check;
 
     #[test]
-    fn jobs_that_would_say_something_else_are_refused() {
+    fn jobs_that_would_inject_lines_are_refused() {
         let job = |name: &str, schedule: &str, user: &str, command: &str| CronJob {
             name: name.into(),
             schedule: schedule.into(),

@@ -65,7 +65,7 @@ mod tests {
     use inventory_api::valid::hostname as check;
 
     #[test]
-    fn names_and_hosts() {
+    fn hosts_has_the_full_and_the_short_name() {
         for good in ["a", "web-1", "m-0123456789ab", "db1.example.org"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }

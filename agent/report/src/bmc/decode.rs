@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_told_is_absent() {
+    fn facts_the_bmc_does_not_report_are_absent() {
         // QEMU's simulated BMC: no maker, firmware 0.00.
         let qemu = device_id(&[0x20, 0, 0, 0, 2, 7, 0, 0, 0, 0, 0]).unwrap();
         assert_eq!(
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idrac() {
+    fn an_idrac_is_decoded() {
         // ipmitool mc info of a PowerEdge R630: firmware 2.86, IPMI 2.0, maker 674.
         let dell = device_id(&[0x20, 1, 2, 0x86, 2, 0xdf, 0xa2, 2, 0, 0, 1, 0, 0x2c, 0x2c, 0x2c]).unwrap();
         assert_eq!(dell.firmware.as_deref(), Some("2.86"));
@@ -136,7 +136,7 @@ mod tests {
 
     /// The output of `ipmitool lan print` for two real BMCs, turned back into answers.
     #[test]
-    fn real_bmcs() {
+    fn answers_of_real_bmcs_are_decoded() {
         for file in [
             "inventory/nvidia-bmm/test/lan_print.txt",
             "inventory/redhat-hardware/samples/ipmi_lan_info",

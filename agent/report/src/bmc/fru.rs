@@ -178,7 +178,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn texts_of_every_kind() {
+    fn texts_of_every_encoding_are_decoded() {
         assert_eq!(text(0xc4, b"Dell"), "Dell");
         assert_eq!(text(0xc4, b"Del\xe9"), "Delé");
         assert_eq!(text(0x42, &[0x12, 0xab]), "12 -");

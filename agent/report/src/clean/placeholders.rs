@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_that_there_is_nothing_is_no_fact() {
+    fn sentences_such_as_not_supported_are_no_facts() {
         for junk in [
             "NOT SUPPORT",
             "Not Supported",
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_word_of_its_own_stays() {
+    fn texts_with_a_word_of_their_own_are_kept() {
         for real in [
             "Version 1.0",
             "Rev 2",

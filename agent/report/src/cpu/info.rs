@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_none_are_left_out() {
+    fn values_that_are_not_numbers_are_left_out() {
         let info =
             CpuInfo::parse("cpu family : 99999999999\nmodel : sun4v\nstepping : unknown\nmicrocode : \n");
         assert_eq!(

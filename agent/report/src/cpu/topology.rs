@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_of_a_core_are_none_where_the_cores_differ() {
+    fn threads_per_core_are_absent_if_the_cores_differ() {
         let hybrid = Topology(vec![
             place(0, 0, Some("0-1")),
             place(0, 0, Some("0-1")),

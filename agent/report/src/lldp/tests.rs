@@ -44,7 +44,7 @@ fn the_mandatory_fields_are_in_order_and_once() {
 }
 
 #[test]
-fn control_characters_and_other_bytes_are_no_text() {
+fn control_characters_are_dropped_and_binary_names_become_hex() {
     let mut fields = mandatory();
     fields[1].1 = with(7, &[0, 1, 2]);
     fields.push((5, b"leaf\x1b[31m1\0".to_vec()));
@@ -57,7 +57,7 @@ fn control_characters_and_other_bytes_are_no_text() {
 
 /// The output of `lldpctl -f keyvalue` for real switches, turned back into frames.
 #[test]
-fn real_switches() {
+fn frames_of_real_switches_are_decoded() {
     let Some(folder) = fixtures::find("inventory/netbox-agent/lldp") else {
         return;
     };

@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_promises_more_than_it_has() {
+    fn a_list_shorter_than_its_count_is_read_to_its_end() {
         assert!(list(&[0xff; 40]).is_empty());
         assert!(list(&[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).is_empty());
         assert!(list(&[]).is_empty());

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_that_the_kernel_shows_is_there_once() {
+    fn a_disk_that_the_kernel_shows_too_is_listed_once() {
         let disk = |serial: &str| DiskFacts {
             serial: Some(serial.to_owned()),
             ..DiskFacts::default()

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_promises_more_than_it_has() {
+    fn a_list_shorter_than_its_count_is_read_to_its_end() {
         assert!(list(&[0xff; 40]).is_empty());
         assert!(list(&[0, 0, 0xff, 0xff, 2, 0, 0, 0]).is_empty());
         assert_eq!(disk(&[0; IDENTITY_BYTES]), None);

@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_named_and_what_stands_before_it_is_kept() {
+    fn structures_before_the_damage_are_kept_and_the_damage_is_a_problem() {
         let ends = |tail: &[u8]| {
             let walk = walk(&[&SOUND[..], tail].concat(), &EntryPoint::NONE);
             assert_eq!((walk.structures.len(), walk.offset), (1, 8));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_known_by_the_lengths_where_no_entry_point_is() {
+    fn without_an_entry_point_the_version_follows_from_the_lengths() {
         let device = |length: u8| {
             let mut device = vec![17, length, 0, 0x11];
             device.resize(usize::from(length), 0);
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn structures_of_one_handle_are_all_kept_and_said_to_be_odd() {
+    fn structures_with_a_repeated_handle_are_all_kept_and_a_problem() {
         let bytes = [&SOUND[..], &SOUND, &END].concat();
         let mut problems = Problems::new("smbios");
         let table = Table::parse(&bytes, announced(22, 3), &mut problems);

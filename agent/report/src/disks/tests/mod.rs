@@ -236,7 +236,7 @@ fn transport_by_the_path() {
 }
 
 #[test]
-fn rotation_is_only_said_where_the_disk_said_it() {
+fn rotation_is_reported_only_if_the_disk_reports_it() {
     assert_eq!(rotational(Some(Transport::Scsi), Some(true), None), None);
     assert_eq!(
         rotational(Some(Transport::Scsi), Some(true), Some(Rotation::Spins(7200))),
