@@ -26,10 +26,9 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Patience {
-        let (stall, give_up) = (Duration::from_secs(20), Duration::from_secs(180));
         Patience {
-            stall,
-            give_up,
+            stall: Duration::from_secs(20),
+            give_up: Duration::from_secs(180),
             pause: Duration::from_millis(200),
         }
     }
@@ -103,11 +102,9 @@ async fn feed<L: Link>(
             (last_byte, pause) = (Instant::now(), patience.pause);
         }
         if last_byte.elapsed() >= patience.give_up {
-            let seconds = patience.give_up.as_secs();
-            let text = format!(
-                "no data of image {} for {seconds} s, {offset} of {total} bytes received: {why}",
-                source.path
-            );
+            let (path, seconds) = (&source.path, patience.give_up.as_secs());
+            let text =
+                format!("no data of image {path} for {seconds} s, {offset} of {total} bytes received: {why}");
             return fail("image-fetch", text);
         }
         link.note(&format!(
@@ -142,11 +139,11 @@ async fn attempt<L: Link>(
             Ok(Some(Ok(chunk))) => {
                 *offset += chunk.len() as u64;
                 if *offset > source.compressed_bytes {
-                    let text = format!(
-                        "the server sent more than the planned {} bytes",
-                        source.compressed_bytes
+                    let planned = source.compressed_bytes;
+                    return fail(
+                        "image-size",
+                        format!("the server sent more than the planned {planned} bytes"),
                     );
-                    return fail("image-size", text);
                 }
                 if !writer.push(chunk).await {
                     // The writer has ended; `finish` returns why.

@@ -22,7 +22,7 @@ use inventory_api::plan::ImageSource;
 use tokio::sync::mpsc;
 
 use super::area::Area;
-use super::blocks::{Block, Pool, Target};
+use super::blocks::{BLOCK, Block, Pool, Target};
 use super::error::{StepError, Tried, fail};
 
 /// Queued chunks of compressed bytes; a chunk of an HTTP body has 16 to 64 KiB.
@@ -165,7 +165,7 @@ fn run(
             .write(&first)
             .tried("disk-write", "write the first block of the root partition")?;
         target.sync().tried("disk-write", "flush the root partition")?;
-        done.fetch_add(first.len() as u64, Ordering::Relaxed);
+        done.fetch_add(first.len as u64, Ordering::Relaxed);
         Ok(())
     })
 }
@@ -178,16 +178,16 @@ fn write_all(
 ) -> Result<Option<Arc<Block>>, StepError> {
     let mut first = None;
     for block in blocks {
-        if block.offset() == 0 {
+        if block.offset == 0 {
             first = Some(block);
             continue;
         }
         target.write(&block).map_err(|e| {
-            let (len, offset) = (block.len(), block.offset());
+            let (len, offset) = (block.len, block.offset);
             let detail = format!("cannot write {len} bytes at byte {offset} of the root partition: {e}");
             StepError::new("disk-write", detail)
         })?;
-        done.fetch_add(block.len() as u64, Ordering::Relaxed);
+        done.fetch_add(block.len as u64, Ordering::Relaxed);
     }
     Ok(first)
 }
@@ -229,7 +229,7 @@ fn decode_blocks(
     let mut offset = 0;
     while offset < expected {
         let mut block = pool.take(offset);
-        let wanted = (expected - offset).min(block.capacity() as u64) as usize;
+        let wanted = (expected - offset).min(BLOCK as u64) as usize;
         let len = block
             .fill(&mut decoder, wanted)
             .tried(CODE, "decompress the image")?;

@@ -32,3 +32,25 @@ pub fn description(option: &[u8]) -> Option<String> {
     let text: Vec<u16> = units(option.get(6..)?).take_while(|unit| *unit != 0).collect();
     Some(String::from_utf16_lossy(&text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_boot_entries_have_a_number() {
+        assert_eq!(boot_number(&file_of("Boot000A")), Some(10));
+        for other in ["BootOrder", "BootNext", "Boot+00A", "Boot1", "boot0001"] {
+            assert_eq!(boot_number(&file_of(other)), None, "{other}");
+        }
+        assert_eq!(boot_number("Boot0001-00000000-0000-0000-0000-000000000000"), None);
+    }
+
+    #[test]
+    fn a_description_ends_at_its_zero_or_with_the_value() {
+        let option = |text: &[u8]| [&[1, 0, 0, 0, 4, 0], text].concat();
+        assert_eq!(description(&option(b"a\0b\0\0\0c\0")).as_deref(), Some("ab"));
+        assert_eq!(description(&option(b"a\0b")).as_deref(), Some("a"));
+        assert_eq!(description(&[1, 0, 0, 0, 4]), None);
+    }
+}
