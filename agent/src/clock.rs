@@ -20,23 +20,18 @@ pub const LOST: Duration = Duration::from_secs(86_400);
 /// Where the kernel puts the first RTC.
 const RTC: &str = "/dev/rtc0";
 
-nix::ioctl_read!(rtc_read_time, b'p', 0x09, RtcTime);
-nix::ioctl_write_ptr!(rtc_set_time, b'p', 0x0a, RtcTime);
-
-/// `struct rtc_time` of linux/rtc.h: the leading fields of `struct tm`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RtcTime {
-    second: i32,
-    minute: i32,
-    hour: i32,
-    day: i32,
-    month: i32,
-    year: i32,
-    weekday: i32,
-    yearday: i32,
-    dst: i32,
-}
+/// `struct rtc_time` of linux/rtc.h is the first nine fields of `struct tm`.
+const RTC_TIME: usize = 9 * size_of::<i32>();
+nix::ioctl_read_bad!(
+    rtc_read_time,
+    nix::request_code_read!(b'p', 0x09, RTC_TIME),
+    libc::tm
+);
+nix::ioctl_write_ptr_bad!(
+    rtc_set_time,
+    nix::request_code_write!(b'p', 0x0a, RTC_TIME),
+    libc::tm
+);
 
 /// The time of the system's clock; a time before 1970 counts as 1970.
 pub fn now() -> UnixMs {
@@ -93,47 +88,31 @@ fn keep(tolerance: Duration) -> Option<String> {
 fn keep_in(rtc: &Path, tolerance: Duration) -> io::Result<bool> {
     let file = OpenOptions::new().read(true).open(rtc)?;
     let now = now().0 / 1000;
-    let mut has = RtcTime::default();
-    // SAFETY: the argument has the kernel's layout and outlives the call. An RTC that cannot be read (never
-    // set) is written.
+    let mut has = calendar(0);
+    // SAFETY: the argument begins with the kernel's layout and outlives the call. An RTC that cannot be read
+    // (never set) is written.
     let known = unsafe { rtc_read_time(file.as_raw_fd(), &mut has) }.is_ok();
-    if known && has.seconds().abs_diff(now) <= tolerance.as_secs() {
+    if known && seconds(has).abs_diff(now) <= tolerance.as_secs() {
         return Ok(false);
     }
     // SAFETY: as above.
-    unsafe { rtc_set_time(file.as_raw_fd(), &RtcTime::at(now)) }?;
+    unsafe { rtc_set_time(file.as_raw_fd(), &calendar(now)) }?;
     Ok(true)
 }
 
-impl RtcTime {
-    /// The calendar fields of a time, in UTC.
-    fn at(seconds: i64) -> RtcTime {
-        // SAFETY: all zeros is a value of this plain structure.
-        let mut parts: libc::tm = unsafe { std::mem::zeroed() };
-        // SAFETY: both pointers are to values that outlive the call.
-        unsafe { libc::gmtime_r(&seconds, &mut parts) };
-        RtcTime {
-            second: parts.tm_sec,
-            minute: parts.tm_min,
-            hour: parts.tm_hour,
-            day: parts.tm_mday,
-            month: parts.tm_mon,
-            year: parts.tm_year,
-            weekday: parts.tm_wday,
-            yearday: parts.tm_yday,
-            dst: 0,
-        }
-    }
+/// The calendar fields of a time, in UTC.
+fn calendar(seconds: i64) -> libc::tm {
+    // SAFETY: all zeros is a value of this plain structure.
+    let mut parts = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to values that outlive the call.
+    unsafe { libc::gmtime_r(&seconds, &mut parts) };
+    parts
+}
 
-    /// Seconds since 1970, in UTC.
-    fn seconds(self) -> i64 {
-        // SAFETY: as in `at`.
-        let mut parts: libc::tm = unsafe { std::mem::zeroed() };
-        (parts.tm_sec, parts.tm_min, parts.tm_hour) = (self.second, self.minute, self.hour);
-        (parts.tm_mday, parts.tm_mon, parts.tm_year) = (self.day, self.month, self.year);
-        // SAFETY: the pointer is to a value that outlives the call.
-        unsafe { libc::timegm(&mut parts) }
-    }
+/// Seconds since 1970 of a time in UTC.
+fn seconds(mut parts: libc::tm) -> i64 {
+    // SAFETY: the pointer is to a value that outlives the call.
+    unsafe { libc::timegm(&mut parts) }
 }
 
 /// The validity period of the machine's own certificate (PEM). The server issued it in the past, so the true
@@ -175,15 +154,21 @@ mod tests {
 
     #[test]
     fn the_rtc_has_the_kernels_layout_and_counts_as_a_calendar() {
-        assert_eq!(size_of::<RtcTime>(), 36);
+        assert_eq!(RTC_TIME, std::mem::offset_of!(libc::tm, tm_isdst) + 4);
         // 2028-02-29 12:34:56, a Tuesday.
-        let leap = RtcTime::at(1_835_440_496);
+        let leap = calendar(1_835_440_496);
         assert_eq!(
-            (leap.year, leap.month, leap.day, leap.hour, leap.weekday),
+            (
+                leap.tm_year,
+                leap.tm_mon,
+                leap.tm_mday,
+                leap.tm_hour,
+                leap.tm_wday
+            ),
             (128, 1, 29, 12, 2)
         );
-        for seconds in [0, 1_835_440_496, 2_147_483_648, 4_102_444_800] {
-            assert_eq!(RtcTime::at(seconds).seconds(), seconds);
+        for time in [0, 1_835_440_496, 2_147_483_648, 4_102_444_800] {
+            assert_eq!(seconds(calendar(time)), time);
         }
         let dir = tempfile::tempdir().unwrap();
         let none = keep_in(&dir.path().join("rtc0"), LOST).unwrap_err();

@@ -2,7 +2,7 @@
 //!
 //! Simulated machines in tests run this library too. Only `main.rs` reads argv and the environment.
 
-pub mod burn_in;
+mod burn_in;
 mod clock;
 pub mod console;
 pub mod init;

@@ -118,7 +118,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 (true, false) => SelfTest::Extended,
                 (false, false) => SelfTest::Short,
             };
-            report::disk_self_test(&disk, test)?;
+            report::disk_self_test(&Roots::live(), &disk, test)?;
             println!(
                 "{disk}: {}",
                 if abort {
@@ -130,7 +130,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Identify { seconds } => {
-            report::bmc::identify(seconds)?;
+            report::bmc::identify(&Roots::live(), seconds)?;
             println!("locate LED {}", if seconds == 0 { "off" } else { "on" });
             Ok(())
         }

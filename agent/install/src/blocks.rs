@@ -25,8 +25,8 @@ struct Page([u8; ALIGN]);
 /// A run of content bytes at its offset. Its memory returns to the pool when the last user drops it.
 pub(super) struct Block {
     pages: Vec<Page>,
-    offset: u64,
-    len: usize,
+    pub offset: u64,
+    pub len: usize,
     home: SyncSender<Vec<Page>>,
 }
 
@@ -67,15 +67,6 @@ impl Drop for Block {
 }
 
 impl Block {
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
-    }
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-    pub(super) fn capacity(&self) -> usize {
-        BLOCK
-    }
     pub(super) fn bytes(&self) -> &[u8] {
         &self.memory()[..self.len]
     }

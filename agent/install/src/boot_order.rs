@@ -9,17 +9,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use inventory_api::efi;
 use inventory_api::plan::Partition;
 
 use super::gpt::on_disk;
 
-/// EFI_GLOBAL_VARIABLE (UEFI 2.10, section 3.3).
-const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 /// Non-volatile, boot service access, run-time access.
 const ATTRIBUTES: u32 = 7;
-const ACTIVE: u32 = 1;
 /// Description of our entry; an existing entry with it is ours and is overwritten.
 const LABEL: &str = "Slipway";
 /// The path every firmware tries on an ESP (UEFI 2.10, section 3.5.1.1); the bootloader step puts GRUB there.
@@ -97,7 +95,7 @@ fn load_option(esp: &Partition) -> Result<Vec<u8>, String> {
     path.extend((file.len() as u16 + 4).to_le_bytes());
     path.extend(file);
     path.extend([0x7f, 0xff, 4, 0]);
-    let mut option = ACTIVE.to_le_bytes().to_vec();
+    let mut option = efi::ACTIVE.to_le_bytes().to_vec();
     option.extend((path.len() as u16).to_le_bytes());
     option.extend(utf16(LABEL));
     option.extend(path);
@@ -119,11 +117,11 @@ fn our_number(variables: &Path) -> Result<u16, String> {
     let mut taken = Vec::new();
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let Some(number) = name.to_str().and_then(boot_number) else {
+        let Some(number) = name.to_str().and_then(efi::boot_number) else {
             continue;
         };
         let value = read(variables, &format!("Boot{number:04X}"))?.unwrap_or_default();
-        if value.get(6..).is_some_and(|v| v.starts_with(&utf16(LABEL))) {
+        if efi::description(&value).as_deref() == Some(LABEL) {
             return Ok(number);
         }
         taken.push(number);
@@ -133,36 +131,17 @@ fn our_number(variables: &Path) -> Result<u16, String> {
         .ok_or_else(|| "all 65536 boot entries are taken".to_owned())
 }
 
-/// `Boot0003-8be4...` -> 3.
-fn boot_number(file: &str) -> Option<u16> {
-    let digits = file
-        .strip_prefix("Boot")?
-        .strip_suffix(GLOBAL)?
-        .strip_suffix('-')?;
-    let hex = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    u16::from_str_radix(digits, 16).ok().filter(|_| hex)
-}
-
 fn numbers(value: &[u8]) -> Result<Vec<u16>, String> {
     if !value.len().is_multiple_of(2) {
-        return Err(format!(
-            "a boot variable has an odd number of bytes: {}",
-            value.len()
-        ));
+        let odd = value.len();
+        return Err(format!("a boot variable has an odd number of bytes: {odd}"));
     }
-    Ok(value
-        .chunks_exact(2)
-        .map(|n| u16::from_le_bytes([n[0], n[1]]))
-        .collect())
-}
-
-fn file_of(variables: &Path, name: &str) -> PathBuf {
-    variables.join(format!("{name}-{GLOBAL}"))
+    Ok(efi::units(value).collect())
 }
 
 /// A variable's value without its attributes. None if there is no such variable.
 fn read(variables: &Path, name: &str) -> Result<Option<Vec<u8>>, String> {
-    let path = file_of(variables, name);
+    let path = variables.join(efi::file_of(name));
     let said = |e: io::Error| format!("reading {}: {e}", path.display());
     let mut bytes = Vec::new();
     match File::open(&path).and_then(|file| file.take(LIMIT).read_to_end(&mut bytes)) {
@@ -173,7 +152,7 @@ fn read(variables: &Path, name: &str) -> Result<Option<Vec<u8>>, String> {
 }
 
 fn write(variables: &Path, name: &str, value: &[u8]) -> Result<(), String> {
-    let path = file_of(variables, name);
+    let path = variables.join(efi::file_of(name));
     let said = |e: io::Error| format!("writing {}: {e}", path.display());
     if let Ok(file) = File::open(&path) {
         let mut flags = 0;
@@ -226,7 +205,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for (name, value) in set {
             let bytes = [&ATTRIBUTES.to_le_bytes()[..], value].concat();
-            std::fs::write(file_of(dir.path(), name), bytes).unwrap();
+            std::fs::write(dir.path().join(efi::file_of(name)), bytes).unwrap();
         }
         dir
     }
@@ -254,12 +233,12 @@ mod tests {
         assert_eq!(said, "Boot0002 is this disk, boot order 0003,0002,0000,0001");
         let order = read(dir.path(), "BootOrder").unwrap().unwrap();
         assert_eq!(numbers(&order).unwrap(), [3, 2, 0, 1]);
-        let before = std::fs::metadata(file_of(dir.path(), "Boot0002"))
+        let before = std::fs::metadata(dir.path().join(efi::file_of("Boot0002")))
             .unwrap()
             .modified()
             .unwrap();
         assert_eq!(apply(dir.path(), &esp()).unwrap(), said);
-        let after = std::fs::metadata(file_of(dir.path(), "Boot0002"))
+        let after = std::fs::metadata(dir.path().join(efi::file_of("Boot0002")))
             .unwrap()
             .modified()
             .unwrap();
@@ -286,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn without_variables_it_says_so() {
+    fn without_efivarfs_the_error_says_so() {
         let said = apply(Path::new("/nonexistent/efivars"), &esp()).unwrap_err();
         assert!(
             said.contains("/nonexistent/efivars") && said.contains("efivarfs"),

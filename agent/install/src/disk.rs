@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use inventory_api::plan::Partition;
 
 use super::area::Area;
-use super::error::{StepError, Tried};
+use super::error::{StepError, Tried, fail};
 use super::ioctl;
 use super::site::{Place, Site};
 use super::target::Located;
@@ -28,24 +28,17 @@ pub(super) fn open_disk(site: &Site, located: &Located, exclusive: bool) -> Resu
             let path = disks
                 .get(name)
                 .ok_or_else(|| StepError::new("disk-missing", format!("no file for disk {name}")))?;
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(path)
-                .tried("disk-open", format!("open {}", path.display()))?;
-            let len = file
-                .metadata()
-                .tried("disk-open", format!("inspect {}", path.display()))?
-                .len();
+            let area = open_path(path)?;
+            let len = area.len;
             if len != located.size_bytes {
                 let text = format!(
                     "{} has {len} bytes, the plan says {}",
                     path.display(),
                     located.size_bytes
                 );
-                return Err(StepError::new("disk-size", text));
+                return fail("disk-size", text);
             }
-            Ok(Area::whole(file, path, len, false))
+            Ok(area)
         }
         Place::Machine { root, .. } => {
             let sys = root.join("sys/block").join(name);
@@ -59,13 +52,10 @@ pub(super) fn open_disk(site: &Site, located: &Located, exclusive: bool) -> Resu
                     "{} now has {size} bytes in blocks of {block}, the plan says {planned} in blocks of {planned_block}",
                     path.display()
                 );
-                return Err(StepError::new("disk-size", text));
+                return fail("disk-size", text);
             }
             if read_only {
-                return Err(StepError::new(
-                    "disk-readonly",
-                    format!("{} is read-only", path.display()),
-                ));
+                return fail("disk-readonly", format!("{} is read-only", path.display()));
             }
             Ok(area)
         }
@@ -89,10 +79,10 @@ pub(super) fn open_partition(
             let Range { start, end } = bytes_of(partition, u64::from(located.block_bytes));
             let disk = open_disk(site, located, false)?;
             if end > disk.len {
-                return Err(StepError::new(
+                return fail(
                     "disk-size",
                     format!("partition {} is not inside the disk", partition.number),
-                ));
+                );
             }
             Ok(disk.part(start..end))
         }
@@ -103,7 +93,7 @@ pub(super) fn open_partition(
     }
 }
 
-/// Opens a block device or a file by its path, for measuring.
+/// Opens a file that simulates a disk, or a block device for measuring.
 pub(super) fn open_path(path: &Path) -> Result<Area, StepError> {
     let what = format!("open {}", path.display());
     let mut file = OpenOptions::new()
@@ -126,8 +116,35 @@ pub(super) fn partition_node(
     located: &Located,
     partition: &Partition,
 ) -> Result<(PathBuf, PathBuf), StepError> {
-    let Range { start, end } = bytes_of(partition, u64::from(located.block_bytes));
-    wait_for_node(root, &located.name, partition.number, start, end - start)
+    let bytes = bytes_of(partition, u64::from(located.block_bytes));
+    wait_for_node(root, &located.name, partition.number, bytes)
+}
+
+fn wait_for_node(
+    root: &Path,
+    disk: &str,
+    number: u32,
+    bytes: Range<u64>,
+) -> Result<(PathBuf, PathBuf), StepError> {
+    let folder = root.join("sys/block").join(disk);
+    let deadline = Instant::now() + NODE_PATIENCE;
+    loop {
+        if let Some(sys) = find_partition(&folder, number, &bytes) {
+            let path = node(root, &sys)?;
+            if path.exists() {
+                return Ok((sys, path));
+            }
+        }
+        if Instant::now() >= deadline {
+            let (start, len) = (bytes.start, bytes.end - bytes.start);
+            let text = format!(
+                "the kernel shows no partition {number} of {disk} at byte {start} with {len} bytes after {} s",
+                NODE_PATIENCE.as_secs()
+            );
+            return fail("partition-missing", text);
+        }
+        sleep(Duration::from_millis(20));
+    }
 }
 
 /// Makes the kernel see a new partition table.
@@ -146,45 +163,19 @@ pub(super) fn reread(disk: &Area) -> Result<(), StepError> {
                     "the kernel does not accept the new partition table of {}: {e}",
                     disk.path.display()
                 );
-                return Err(StepError::new("partition-reread", text));
+                return fail("partition-reread", text);
             }
         }
-    }
-}
-
-fn wait_for_node(
-    root: &Path,
-    disk: &str,
-    number: u32,
-    start: u64,
-    len: u64,
-) -> Result<(PathBuf, PathBuf), StepError> {
-    let deadline = Instant::now() + NODE_PATIENCE;
-    loop {
-        if let Some(sys) = find_partition(&root.join("sys/block").join(disk), number, start, len) {
-            let path = node(root, &sys)?;
-            if path.exists() {
-                return Ok((sys, path));
-            }
-        }
-        if Instant::now() >= deadline {
-            let text = format!(
-                "the kernel shows no partition {number} of {disk} at byte {start} with {len} bytes after {} s",
-                NODE_PATIENCE.as_secs()
-            );
-            return Err(StepError::new("partition-missing", text));
-        }
-        sleep(Duration::from_millis(20));
     }
 }
 
 /// The sysfs directory of the partition with this number and position. sysfs counts 512-byte sectors for every disk.
-fn find_partition(disk: &Path, number: u32, start: u64, len: u64) -> Option<PathBuf> {
+fn find_partition(disk: &Path, number: u32, bytes: &Range<u64>) -> Option<PathBuf> {
     let value = |path: PathBuf| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     fs::read_dir(disk).ok()?.flatten().map(|e| e.path()).find(|p| {
         value(p.join("partition")) == Some(number.into())
-            && value(p.join("start")) == Some(start / 512)
-            && value(p.join("size")) == Some(len / 512)
+            && value(p.join("start")) == Some(bytes.start / 512)
+            && value(p.join("size")) == Some((bytes.end - bytes.start) / 512)
     })
 }
 
@@ -216,10 +207,10 @@ fn open_node(path: &Path, sys: &Path, exclusive: bool) -> Result<Area, StepError
                 sleep(Duration::from_millis(100));
             }
             Err(e) if e.raw_os_error() == Some(nix::libc::EBUSY) => {
-                return Err(StepError::new(
+                return fail(
                     "disk-busy",
                     format!("{} is in use by something else", path.display()),
-                ));
+                );
             }
             other => break other.tried("disk-open", &what)?,
         }
@@ -231,7 +222,7 @@ fn open_node(path: &Path, sys: &Path, exclusive: bool) -> Result<Area, StepError
     let here = format!("{}:{}", nix::libc::major(rdev), nix::libc::minor(rdev));
     if !found.file_type().is_block_device() || here != number.trim() {
         let text = format!("{} is not the block device {}", path.display(), number.trim());
-        return Err(StepError::new("disk-open", text));
+        return fail("disk-open", text);
     }
     let len = file
         .seek(SeekFrom::End(0))
@@ -271,6 +262,7 @@ mod tests {
     fn field_report_25_a_partition_has_the_name_that_the_kernel_gives_it() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
+        let sectors = |first: u64, count: u64| first * 512..(first + count) * 512;
         for (disk, name, node) in [
             ("sda", "sda3", "sda3"),
             ("nvme0n1", "nvme0n1p3", "nvme0n1p3"),
@@ -280,17 +272,17 @@ mod tests {
             ("nvme1n1", "nvme1c0n1p3", "nvme1c0n1p3"),
         ] {
             partition(root, disk, name, 3, 1_050_624, 2048);
-            let (_, found) = wait_for_node(root, disk, 3, 1_050_624 * 512, 2048 * 512).unwrap();
+            let (_, found) = wait_for_node(root, disk, 3, sectors(1_050_624, 2048)).unwrap();
             assert_eq!(found, root.join("dev").join(node));
         }
         // Other directories of the disk, and partition 3 of an old table at another position, are not accepted.
         fs::create_dir_all(root.join("sys/block/sdb/queue")).unwrap();
         partition(root, "sdb", "sdb3", 3, 2048, 4096);
         let sdb = root.join("sys/block/sdb");
-        assert_eq!(find_partition(&sdb, 3, 1_050_624 * 512, 2048 * 512), None);
-        assert_eq!(find_partition(&sdb, 2, 2048 * 512, 4096 * 512), None);
+        assert_eq!(find_partition(&sdb, 3, &sectors(1_050_624, 2048)), None);
+        assert_eq!(find_partition(&sdb, 2, &sectors(2048, 4096)), None);
         assert_eq!(
-            find_partition(&sdb, 3, 2048 * 512, 4096 * 512),
+            find_partition(&sdb, 3, &sectors(2048, 4096)),
             Some(sdb.join("sdb3"))
         );
     }

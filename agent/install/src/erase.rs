@@ -10,7 +10,7 @@ use inventory_api::plan::DiskTarget;
 
 use super::area::Area;
 use super::disk::open_disk;
-use super::error::{StepError, Tried};
+use super::error::{StepError, Tried, fail};
 use super::ioctl;
 use super::link::Failure;
 use super::old_table;
@@ -203,10 +203,10 @@ fn expect_zeros(disk: &Area, range: &Range<u64>) -> Result<(), StepError> {
         disk.read_at(&mut buffer[..n], at)
             .tried("disk-read", format!("read back byte {at}"))?;
         if let Some(i) = buffer[..n].iter().position(|b| *b != 0) {
-            return Err(StepError::new(
+            return fail(
                 "wipe-check",
                 format!("byte {} is not zero after the wipe", at + i as u64),
-            ));
+            );
         }
         at += n as u64;
     }

@@ -20,6 +20,11 @@ impl StepError {
     }
 }
 
+/// A failed step.
+pub(super) fn fail<T>(code: &'static str, detail: impl Into<String>) -> Result<T, StepError> {
+    Err(StepError::new(code, detail))
+}
+
 impl From<Refused> for StepError {
     fn from(refused: Refused) -> StepError {
         StepError::new(refused.code(), refused.to_string())

@@ -6,7 +6,7 @@ use std::time::Instant;
 use inventory_api::agent::{Permission, StepOutcome, StepReport};
 use inventory_api::plan::{InstallPlan, Step};
 
-use super::error::StepError;
+use super::error::{StepError, fail};
 use super::fetch;
 use super::image_writer::ImageWriter;
 use super::link::{Credentials, Ended, Failure, Link};
@@ -42,6 +42,11 @@ pub async fn execute<L: Link>(
         let began = Instant::now();
         let result = match step {
             Step::WriteImage { .. } => write_image(&run, index, link).await,
+            Step::BootOrder { esp_partition } => {
+                let esp = *esp_partition;
+                let done = blocking(&run, move |run| run.boot_order(esp)).await;
+                done.map(|note| note.iter().for_each(|note| link.note(note)))
+            }
             _ => blocking(&run, move |run| run.step(index)).await,
         };
         if let Err(error) = result {
@@ -82,7 +87,7 @@ async fn write_image<L: Link>(run: &Arc<Run>, index: usize, link: &L) -> Result<
         uuid,
     }) = run.plan.steps.get(index)
     else {
-        return Err(StepError::new("internal", "not an image step"));
+        return fail("internal", "not an image step");
     };
     let number = *partition;
     let area = blocking(run, move |run| run.partition(number)).await?;
@@ -104,12 +109,8 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, StepError> {
     let run = run.clone();
     let task = tokio::task::spawn_blocking(move || part(&run));
-    task.await.unwrap_or_else(|e| {
-        Err(StepError::new(
-            "internal",
-            format!("the step's thread ended: {e}"),
-        ))
-    })
+    task.await
+        .unwrap_or_else(|e| fail("internal", format!("the step's thread ended: {e}")))
 }
 
 fn report(plan: &InstallPlan, index: usize, outcome: StepOutcome) -> StepReport {
@@ -132,9 +133,8 @@ async fn failed<L: Link>(run: &Run, index: usize, error: StepError, link: &L) ->
         detail: failure.detail.clone(),
         wrote: failure.wrote,
     };
-    if let Err(e) = link.step(report(&run.plan, index, outcome)).await {
-        tracing::warn!("the server could not be told that {} failed: {e}", failure.step);
-    }
+    // The caller reports the failure too, in case the server cannot be reached.
+    let _ = link.step(report(&run.plan, index, outcome)).await;
     failure
 }
 

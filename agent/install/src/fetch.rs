@@ -9,7 +9,7 @@ use inventory_api::id::PlanId;
 use inventory_api::plan::ImageSource;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::error::StepError;
+use super::error::{StepError, fail};
 use super::image_writer::ImageWriter;
 use super::link::{FetchError, Link};
 
@@ -26,10 +26,9 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Patience {
-        let (stall, give_up) = (Duration::from_secs(20), Duration::from_secs(180));
         Patience {
-            stall,
-            give_up,
+            stall: Duration::from_secs(20),
+            give_up: Duration::from_secs(180),
             pause: Duration::from_millis(200),
         }
     }
@@ -103,17 +102,14 @@ async fn feed<L: Link>(
             (last_byte, pause) = (Instant::now(), patience.pause);
         }
         if last_byte.elapsed() >= patience.give_up {
-            let seconds = patience.give_up.as_secs();
-            let text = format!(
-                "no data of image {} for {seconds} s, {offset} of {total} bytes received: {why}",
-                source.path
-            );
-            return Err(StepError::new("image-fetch", text));
+            let (path, seconds) = (&source.path, patience.give_up.as_secs());
+            let text =
+                format!("no data of image {path} for {seconds} s, {offset} of {total} bytes received: {why}");
+            return fail("image-fetch", text);
         }
-        tracing::warn!(
-            "image {}: connection lost at byte {offset} of {total} ({why}); resuming",
-            source.path
-        );
+        link.note(&format!(
+            "connection lost at byte {offset} of {total} ({why}), resuming"
+        ));
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -135,7 +131,7 @@ async fn attempt<L: Link>(
     let mut stream = match timeout(patience.stall, link.fetch(source, *offset)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(FetchError::Retry(why))) => return Ok(Attempt::Cut(why)),
-        Ok(Err(FetchError::Fatal(why))) => return Err(StepError::new("image-fetch", why)),
+        Ok(Err(FetchError::Fatal(why))) => return fail("image-fetch", why),
         Err(_) => return Ok(stalled()),
     };
     loop {
@@ -143,11 +139,11 @@ async fn attempt<L: Link>(
             Ok(Some(Ok(chunk))) => {
                 *offset += chunk.len() as u64;
                 if *offset > source.compressed_bytes {
-                    let text = format!(
-                        "the server sent more than the planned {} bytes",
-                        source.compressed_bytes
+                    let planned = source.compressed_bytes;
+                    return fail(
+                        "image-size",
+                        format!("the server sent more than the planned {planned} bytes"),
                     );
-                    return Err(StepError::new("image-size", text));
                 }
                 if !writer.push(chunk).await {
                     // The writer has ended; `finish` returns why.

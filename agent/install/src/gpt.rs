@@ -5,7 +5,7 @@ use inventory_api::plan::Partition;
 
 use super::area::Area;
 use super::disk::reread;
-use super::error::{StepError, Tried};
+use super::error::{StepError, Tried, fail};
 use super::layout::parse_uuid;
 
 /// Writes protective MBR and GPT (primary and backup) and makes the kernel reread them.
@@ -42,12 +42,7 @@ pub(super) fn check(
     partitions: &[Partition],
 ) -> Result<(), StepError> {
     const CODE: &str = "read-back";
-    let differs = |what: String| {
-        Err(StepError::new(
-            CODE,
-            format!("the partition table on the disk differs: {what}"),
-        ))
-    };
+    let differs = |what: String| fail(CODE, format!("the partition table on the disk differs: {what}"));
     let last = disk.len / block - 1;
     for (which, lba) in [("primary", 1), ("backup", last)] {
         std::io::Seek::seek(disk, std::io::SeekFrom::Start(lba * block)).tried(CODE, "seek")?;

@@ -22,8 +22,8 @@ use inventory_api::plan::ImageSource;
 use tokio::sync::mpsc;
 
 use super::area::Area;
-use super::blocks::{Block, Pool, Target};
-use super::error::{StepError, Tried};
+use super::blocks::{BLOCK, Block, Pool, Target};
+use super::error::{StepError, Tried, fail};
 
 /// Queued chunks of compressed bytes; a chunk of an HTTP body has 16 to 64 KiB.
 const CHUNKS: usize = 64;
@@ -63,22 +63,22 @@ impl Sum {
 
     fn check(self, what: &str, bytes: u64, planned: Sha256Digest) -> Result<(), StepError> {
         if self.bytes != bytes {
-            return Err(StepError::new(
+            return fail(
                 "image-size",
                 format!("the {what} has {} bytes, the plan says {bytes}", self.bytes),
-            ));
+            );
         }
         let hash = self.hash.finish();
         if hash.as_ref() == planned.0 {
             return Ok(());
         }
-        Err(StepError::new(
+        fail(
             "image-digest",
             format!(
                 "the {what} has SHA-256 {}, the plan says {planned}",
                 hex::encode(hash)
             ),
-        ))
+        )
     }
 }
 
@@ -116,12 +116,9 @@ impl ImageWriter {
     /// Ends the input and waits until everything is verified and on the disk.
     pub(super) async fn finish(self) -> Result<(), StepError> {
         drop(self.input);
-        self.result.await.unwrap_or_else(|e| {
-            Err(StepError::new(
-                "internal",
-                format!("the writing thread ended: {e}"),
-            ))
-        })
+        self.result
+            .await
+            .unwrap_or_else(|e| fail("internal", format!("the writing thread ended: {e}")))
     }
 }
 
@@ -154,7 +151,7 @@ fn run(
         drop(blocks);
         let decoded = decoder
             .join()
-            .unwrap_or_else(|_| Err(StepError::new("internal", "the decompressor panicked")));
+            .unwrap_or_else(|_| fail("internal", "the decompressor panicked"));
         let (compressed, content) = sums
             .join()
             .map_err(|_| StepError::new("internal", "the digest thread panicked"))?;
@@ -168,7 +165,7 @@ fn run(
             .write(&first)
             .tried("disk-write", "write the first block of the root partition")?;
         target.sync().tried("disk-write", "flush the root partition")?;
-        done.fetch_add(first.len() as u64, Ordering::Relaxed);
+        done.fetch_add(first.len as u64, Ordering::Relaxed);
         Ok(())
     })
 }
@@ -181,16 +178,16 @@ fn write_all(
 ) -> Result<Option<Arc<Block>>, StepError> {
     let mut first = None;
     for block in blocks {
-        if block.offset() == 0 {
+        if block.offset == 0 {
             first = Some(block);
             continue;
         }
         target.write(&block).map_err(|e| {
-            let (len, offset) = (block.len(), block.offset());
+            let (len, offset) = (block.len, block.offset);
             let detail = format!("cannot write {len} bytes at byte {offset} of the root partition: {e}");
             StepError::new("disk-write", detail)
         })?;
-        done.fetch_add(block.len() as u64, Ordering::Relaxed);
+        done.fetch_add(block.len as u64, Ordering::Relaxed);
     }
     Ok(first)
 }
@@ -232,7 +229,7 @@ fn decode_blocks(
     let mut offset = 0;
     while offset < expected {
         let mut block = pool.take(offset);
-        let wanted = (expected - offset).min(block.capacity() as u64) as usize;
+        let wanted = (expected - offset).min(BLOCK as u64) as usize;
         let len = block
             .fill(&mut decoder, wanted)
             .tried(CODE, "decompress the image")?;
@@ -252,10 +249,10 @@ fn decode_blocks(
         .tried(CODE, "decompress the end of the image")?
         != 0
     {
-        return Err(StepError::new(
+        return fail(
             CODE,
             format!("the image contains more than the planned {expected} bytes"),
-        ));
+        );
     }
     Ok(())
 }

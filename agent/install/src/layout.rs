@@ -31,22 +31,25 @@ pub(super) fn check(plan: &InstallPlan) -> Result<(), Refused> {
         ));
     }
     order(&plan.steps)?;
-    let partitions = plan.steps.iter().find_map(|s| match s {
-        Step::Partition {
-            disk_guid,
-            partitions,
-        } => Some((disk_guid, partitions)),
-        _ => None,
-    });
-    let Some((disk_guid, partitions)) = partitions else {
-        return wrong("there is no partition step".into());
-    };
+    let (disk_guid, partitions) = partition_step(plan)?;
     guid(disk_guid)?;
     check_partitions(partitions, plan.disk.size_bytes / block, block)?;
     for step in &plan.steps {
         references(step, &plan.steps, partitions, block)?;
     }
     Ok(())
+}
+
+/// The disk's GUID and the partitions to make.
+pub(super) fn partition_step(plan: &InstallPlan) -> Result<(&str, &[Partition]), Refused> {
+    let found = plan.steps.iter().find_map(|step| match step {
+        Step::Partition {
+            disk_guid,
+            partitions,
+        } => Some((disk_guid.as_str(), &partitions[..])),
+        _ => None,
+    });
+    found.ok_or_else(|| Refused::Layout("there is no partition step".into()))
 }
 
 /// Each step at most once; first the disk, then the image, then the steps that need it; finish is last.
@@ -115,14 +118,9 @@ fn check_partitions(partitions: &[Partition], blocks: u64, block: u64) -> Result
             ));
         }
     }
-    for pair in partitions.windows(2) {
-        let (a, b) = (&pair[0], &pair[1]);
-        if a.number >= b.number {
-            return wrong(format!(
-                "partitions {} and {} are not in order of number",
-                a.number, b.number
-            ));
-        }
+    if let Some(w) = partitions.windows(2).find(|w| w[0].number >= w[1].number) {
+        let (a, b) = (w[0].number, w[1].number);
+        return wrong(format!("partitions {a} and {b} are not in order of number"));
     }
     let mut by_place: Vec<&Partition> = partitions.iter().collect();
     by_place.sort_by_key(|p| p.first_lba);
@@ -185,10 +183,9 @@ fn references(step: &Step, steps: &[Step], partitions: &[Partition], block: u64)
             if !steps.iter().any(|s| matches!(s, Step::WriteImage { partition, uuid, .. } if uuid == root_uuid && partition == root_partition)) {
                 return wrong("the boot loader's root is not the file system that is written".into());
             }
-            if !steps
-                .iter()
-                .any(|s| matches!(s, Step::MakeFat { partition, .. } if partition == esp_partition))
-            {
+            let makes_esp =
+                |s: &Step| matches!(s, Step::MakeFat { partition, .. } if partition == esp_partition);
+            if !steps.iter().any(makes_esp) {
                 return wrong("no step makes the boot loader's ESP".into());
             }
         }
@@ -240,13 +237,12 @@ fn image_fits(source: &ImageSource, room: u64) -> Result<(), Refused> {
     if source.content_bytes == 0 || source.compressed_bytes == 0 {
         return Err(Refused::ImageSize("the image is empty".into()));
     }
-    if source.content_bytes > room {
-        let size = source.content_bytes;
-        return Err(Refused::ImageSize(format!(
+    match source.content_bytes {
+        size if size > room => Err(Refused::ImageSize(format!(
             "an image of {size} bytes does not fit into the partition's {room}"
-        )));
+        ))),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn with_role(partitions: &[Partition], number: u32, role: PartitionRole) -> Result<&Partition, Refused> {
@@ -274,13 +270,8 @@ pub(super) fn parse_uuid(text: &str) -> Option<Uuid> {
 /// A FAT volume id as written in fstab.
 pub(super) fn parse_volume_id(text: &str) -> Option<u32> {
     let (high, low) = text.split_once('-')?;
-    if high.len() != 4
-        || low.len() != 4
-        || !text
-            .bytes()
-            .all(|c| c.is_ascii_digit() || (b'A'..=b'F').contains(&c) || c == b'-')
-    {
-        return None;
-    }
-    u32::from_str_radix(&format!("{high}{low}"), 16).ok()
+    let is_word =
+        |word: &str| word.len() == 4 && word.bytes().all(|c| matches!(c, b'0'..=b'9' | b'A'..=b'F'));
+    let number = u32::from_str_radix(&format!("{high}{low}"), 16).ok()?;
+    (is_word(high) && is_word(low)).then_some(number)
 }

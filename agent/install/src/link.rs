@@ -19,6 +19,9 @@ pub trait Link: Send + Sync {
     /// Reports the progress of a long step. Called at most a few times a second; must not block; may be lost.
     fn progress(&self, progress: Progress);
 
+    /// Shows a line about the running step on the machine's console.
+    fn note(&self, text: &str);
+
     /// Opens the image's compressed bytes from offset `from` to the end.
     fn fetch(
         &self,
@@ -38,7 +41,7 @@ pub enum FetchError {
     Fatal(String),
 }
 
-/// Why a plan or a wipe failed. The server has already been told.
+/// Why a plan or a wipe failed. The server already has the report.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{step}: {detail} ({code})")]
 pub struct Failure {

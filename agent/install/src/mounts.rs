@@ -41,10 +41,9 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        if self.real
-            && let Err(e) = umount2(&self.dir, MntFlags::empty())
-        {
-            tracing::warn!("cannot unmount {}: {e}", self.dir.display());
+        // A mount that stays is undone by the next run: `unmount_leftovers`.
+        if self.real {
+            let _ = umount2(&self.dir, MntFlags::empty());
         }
     }
 }

@@ -15,7 +15,7 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, renameat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
 
-use super::error::{StepError, Tried};
+use super::error::{StepError, Tried, fail};
 
 /// Largest file read whole.
 const READ_LIMIT: u64 = 4 << 20;
@@ -61,20 +61,28 @@ impl Root {
         openat2(self.dir.as_fd(), if path.is_empty() { "." } else { path }, how)
     }
 
+    /// As [`Root::resolve`], for reading; `None` if there is nothing.
+    fn find(&self, path: &str, flags: OFlag) -> Result<Option<OwnedFd>, StepError> {
+        match self.resolve(path, OFlag::O_RDONLY | flags) {
+            Err(Errno::ENOENT) => Ok(None),
+            found => found
+                .map(Some)
+                .tried("root-read", format!("read {path} of the new system")),
+        }
+    }
+
     /// Opens a regular file for reading; `None` if it does not exist.
     pub(super) fn open_file(&self, path: &str) -> Result<Option<File>, StepError> {
         let what = format!("read {path} of the new system");
-        let fd = match self.resolve(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK) {
-            Ok(fd) => fd,
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(e) => return Err(e).tried("root-read", what),
+        let Some(fd) = self.find(path, OFlag::O_NONBLOCK)? else {
+            return Ok(None);
         };
         let file = File::from(fd);
         if !file.metadata().tried("root-read", &what)?.is_file() {
-            return Err(StepError::new(
+            return fail(
                 "root-read",
                 format!("{path} of the new system is not a regular file"),
-            ));
+            );
         }
         Ok(Some(file))
     }
@@ -89,10 +97,10 @@ impl Root {
             .read_to_end(&mut bytes)
             .tried("root-read", format!("read {path} of the new system"))?;
         if bytes.len() as u64 > READ_LIMIT {
-            return Err(StepError::new(
+            return fail(
                 "root-read",
                 format!("{path} of the new system is larger than {READ_LIMIT} bytes"),
-            ));
+            );
         }
         Ok(Some(bytes))
     }
@@ -111,10 +119,8 @@ impl Root {
     /// Names in a directory; empty if it does not exist.
     pub(super) fn list(&self, path: &str) -> Result<Vec<String>, StepError> {
         let what = format!("list {path} of the new system");
-        let fd = match self.resolve(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
-            Ok(fd) => fd,
-            Err(Errno::ENOENT) => return Ok(Vec::new()),
-            Err(e) => return Err(e).tried("root-read", what),
+        let Some(fd) = self.find(path, OFlag::O_DIRECTORY)? else {
+            return Ok(Vec::new());
         };
         let mut dir = nix::dir::Dir::from_fd(fd).tried("root-read", &what)?;
         let mut names = Vec::new();
@@ -142,14 +148,9 @@ impl Root {
     /// Creates the missing directories of `path` (mode 0755, owned by root) and returns the last. Symlinks to
     /// directories inside the root are followed.
     fn make_parents(&self, parts: &[&str]) -> Result<OwnedFd, StepError> {
-        let mut so_far = String::new();
         let mut dir = self.dir.try_clone().tried("root-write", "open the new root")?;
-        for part in parts {
-            so_far = if so_far.is_empty() {
-                (*part).to_owned()
-            } else {
-                format!("{so_far}/{part}")
-            };
+        for (depth, part) in parts.iter().enumerate() {
+            let so_far = parts[..=depth].join("/");
             let what = format!("make directory {so_far} of the new system");
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
             dir = match self.resolve(&so_far, flags) {
@@ -242,10 +243,8 @@ impl Root {
     /// Removes a file or symlink; a missing one is fine.
     pub(super) fn remove(&self, path: &str) -> Result<(), StepError> {
         let (parents, name) = parts(path)?;
-        let parent = match self.resolve(&parents.join("/"), OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
-            Ok(parent) => parent,
-            Err(Errno::ENOENT) => return Ok(()),
-            Err(e) => return Err(e).tried("root-write", format!("open the directory of {path}")),
+        let Some(parent) = self.find(&parents.join("/"), OFlag::O_DIRECTORY)? else {
+            return Ok(());
         };
         match unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),

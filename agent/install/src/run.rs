@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::area::Area;
 use super::disk;
-use super::error::{StepError, Tried};
-use super::layout::parse_uuid;
+use super::error::{StepError, Tried, fail};
+use super::layout::{parse_uuid, partition_step};
 use super::link::Credentials;
 use super::mounts::{Mounted, unmount_leftovers};
 use super::root::Root;
@@ -80,14 +80,7 @@ impl Run {
     }
 
     fn layout(&self) -> Result<(&str, &[Partition]), StepError> {
-        let found = self.plan.steps.iter().find_map(|s| match s {
-            Step::Partition {
-                disk_guid,
-                partitions,
-            } => Some((disk_guid.as_str(), &partitions[..])),
-            _ => None,
-        });
-        found.ok_or_else(|| StepError::new("plan-layout", "there is no partition step"))
+        Ok(partition_step(&self.plan)?)
     }
 
     fn planned(&self, number: u32) -> Result<&Partition, StepError> {
@@ -136,10 +129,7 @@ impl Run {
         drop(area);
         let mounted = match (superblock, self.simulated()) {
             (None, false) => {
-                return Err(StepError::new(
-                    "image-kind",
-                    "the image contains no ext4 file system",
-                ));
+                return fail("image-kind", "the image contains no ext4 file system");
             }
             _ => self.mount(number, Mount::Root)?,
         };
@@ -153,7 +143,7 @@ impl Run {
         Ok(())
     }
 
-    /// Does the step with this index, except the image step.
+    /// Does the step with this index, except the image and the boot order.
     pub(super) fn step(&self, index: usize) -> Result<(), StepError> {
         let step = self
             .plan
@@ -188,7 +178,7 @@ impl Run {
                 volume_id,
                 label,
             ),
-            Step::WriteImage { .. } => Err(StepError::new("internal", "the image is streamed")),
+            Step::WriteImage { .. } | Step::BootOrder { .. } => fail("internal", "not a step of this kind"),
             Step::Bootloader {
                 bios_partition,
                 esp_partition,
@@ -205,7 +195,6 @@ impl Run {
             Step::Agent {} => self.below_root(|root| {
                 agent::apply(root, &self.site.agent_exe, &self.credentials, &self.plan.id)
             }),
-            Step::BootOrder { esp_partition } => self.boot_order(*esp_partition),
             Step::Finish {} => self.finish(),
         }
     }
@@ -213,7 +202,7 @@ impl Run {
     fn below_root(&self, work: impl FnOnce(&Root) -> Result<(), StepError>) -> Result<(), StepError> {
         match &*self.root() {
             Some(root) => work(&root.files),
-            None => Err(StepError::new("internal", "the new root is not mounted")),
+            None => fail("internal", "the new root is not mounted"),
         }
     }
 
@@ -237,17 +226,17 @@ impl Run {
         })
     }
 
-    /// A failure here is not an error: the disk boots without it.
-    fn boot_order(&self, esp: u32) -> Result<(), StepError> {
+    /// Does the boot order step; returns what became of it. A failure here is not an error: the disk boots
+    /// without it.
+    pub(super) fn boot_order(&self, esp: u32) -> Result<Option<String>, StepError> {
         let esp = self.planned(esp)?;
         let Place::Machine { root, .. } = &self.site.place else {
-            return Ok(());
+            return Ok(None);
         };
-        match boot_order::apply(&root.join("sys/firmware/efi/efivars"), esp) {
-            Ok(done) => tracing::info!("{done}"),
-            Err(why) => tracing::warn!("the boot order stays as it was: {why}"),
-        }
-        Ok(())
+        let done = boot_order::apply(&root.join("sys/firmware/efi/efivars"), esp);
+        Ok(Some(done.unwrap_or_else(|why| {
+            format!("the boot order stays as it was: {why}")
+        })))
     }
 
     /// Flushes, unmounts, and reads back from the medium what is needed for booting.
@@ -282,10 +271,10 @@ impl Run {
             return Ok(());
         }
         let found = found.map_or("no ext4".to_owned(), |s| format!("UUID {}", hex::encode(s.uuid)));
-        Err(StepError::new(
+        fail(
             "read-back",
             format!("the root partition on the disk has {found}, the plan says {uuid}"),
-        ))
+        )
     }
 }
 

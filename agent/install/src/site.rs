@@ -55,13 +55,18 @@ impl Site {
     /// This machine: its block devices, mounts under `/mnt/slipway`, its own binary. `look` runs the disk
     /// collector; it is called before each run and again right before the first write.
     pub fn machine(look: impl Fn() -> Vec<DiskFacts> + Send + Sync + 'static) -> Site {
+        let place = Place::Machine {
+            root: "/".into(),
+            mounts: "/mnt/slipway".into(),
+        };
+        Site::new(Arc::new(look), place, "/proc/self/exe".into())
+    }
+
+    fn new(look: Look, place: Place, agent_exe: PathBuf) -> Site {
         Site {
-            look: Arc::new(look),
-            place: Place::Machine {
-                root: "/".into(),
-                mounts: "/mnt/slipway".into(),
-            },
-            agent_exe: "/proc/self/exe".into(),
+            look,
+            place,
+            agent_exe,
             patience: Patience::default(),
             turn: Arc::default(),
         }
@@ -81,13 +86,7 @@ impl Site {
             root_dir,
             esp_dir,
         };
-        Site {
-            look: Arc::new(look),
-            place,
-            agent_exe,
-            patience: Patience::default(),
-            turn: Arc::default(),
-        }
+        Site::new(Arc::new(look), place, agent_exe)
     }
 
     /// Uses another directory than `/mnt/slipway` for mount points. No effect in a simulation.

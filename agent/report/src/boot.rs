@@ -1,12 +1,11 @@
 //! How the running system was booted, and what the firmware would boot next: UEFI variables from efivarfs.
 
+use inventory_api::efi;
 use inventory_api::report::{BootEntry, BootFacts, FirmwareMode};
 
 use super::roots::{Roots, bytes, names, text};
 use super::{Problems, clean};
 
-/// The global variable namespace of the UEFI specification, section 3.3.
-const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 /// Maximum number of entries; some firmware adds one at every start until a few hundred.
 const ENTRY_LIMIT: usize = 256;
 /// A boot entry with a long device path has a few hundred bytes.
@@ -41,10 +40,11 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> BootFacts {
 
 /// The value of a global variable. efivarfs prefixes four bytes of attributes; the kernel's older interface does not.
 fn variable(roots: &Roots, name: &str) -> Option<Vec<u8>> {
+    let file = efi::file_of(name);
     let read = |path: String| bytes(&roots.sys(path), VARIABLE_LIMIT);
-    read(format!("firmware/efi/efivars/{name}-{GLOBAL}"))
+    read(format!("firmware/efi/efivars/{file}"))
         .map(|bytes| bytes.get(4..).unwrap_or_default().to_vec())
-        .or_else(|| read(format!("firmware/efi/vars/{name}-{GLOBAL}/data")))
+        .or_else(|| read(format!("firmware/efi/vars/{file}/data")))
 }
 
 fn flag(roots: &Roots, name: &str, problems: &mut Problems) -> Option<bool> {
@@ -60,26 +60,18 @@ fn flag(roots: &Roots, name: &str, problems: &mut Problems) -> Option<bool> {
     }
 }
 
-fn numbers(bytes: &[u8]) -> Vec<u16> {
-    bytes
-        .chunks_exact(2)
-        .take(ENTRY_LIMIT)
-        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-        .collect()
+pub(super) fn numbers(bytes: &[u8]) -> Vec<u16> {
+    efi::units(bytes).take(ENTRY_LIMIT).collect()
 }
 
 fn entries(roots: &Roots, problems: &mut Problems) -> Vec<BootEntry> {
-    let ending = format!("-{GLOBAL}");
-    let found: Vec<String> = ["firmware/efi/efivars", "firmware/efi/vars"]
-        .into_iter()
-        .flat_map(|folder| names(&roots.sys(folder)).unwrap_or_default())
-        .filter_map(|name| name.strip_suffix(&ending).map(str::to_owned))
-        .collect();
-    let mut entries: Vec<BootEntry> = found
+    let files = ["firmware/efi/efivars", "firmware/efi/vars"].map(|folder| names(&roots.sys(folder)));
+    let mut entries: Vec<BootEntry> = files
         .iter()
-        .filter_map(|name| {
-            let digits = name.strip_prefix("Boot").filter(|digits| digits.len() == 4)?;
-            let number = u16::from_str_radix(digits, 16).ok()?;
+        .flatten()
+        .filter_map(|file| {
+            let number = efi::boot_number(file)?;
+            let name = file.split('-').next()?;
             let entry = variable(roots, name).and_then(|bytes| load_option(number, &bytes));
             if entry.is_none() {
                 problems.note(format_args!("UEFI variable {name}: not a boot entry"));
@@ -93,29 +85,12 @@ fn entries(roots: &Roots, problems: &mut Problems) -> Vec<BootEntry> {
     entries
 }
 
-/// EFI_LOAD_OPTION (UEFI 2.10, 3.1.3): attributes (bit 0: active), length of the path list, zero-terminated
-/// UTF-16 description.
-fn load_option(number: u16, bytes: &[u8]) -> Option<BootEntry> {
-    let attributes = bytes.first()?;
-    let description: Vec<u16> = bytes
-        .get(6..)?
-        .chunks_exact(2)
-        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-        .take_while(|unit| *unit != 0)
-        .collect();
+pub(super) fn load_option(number: u16, bytes: &[u8]) -> Option<BootEntry> {
     Some(BootEntry {
         number,
-        label: clean::text(&String::from_utf16_lossy(&description)).unwrap_or_default(),
-        active: attributes & 1 == 1,
+        label: clean::text(&efi::description(bytes)?).unwrap_or_default(),
+        active: u32::from(*bytes.first()?) & efi::ACTIVE != 0,
     })
-}
-
-#[cfg(any(test, fuzzing))]
-pub(super) fn fuzz(bytes: &[u8]) {
-    super::harmless::assert_harmless(|report| {
-        report.boot.order = numbers(bytes);
-        report.boot.entries.extend(load_option(1, bytes));
-    });
 }
 
 #[cfg(test)]
@@ -137,8 +112,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let vars = dir.path().join("sys/firmware/efi/efivars");
         std::fs::create_dir_all(&vars).unwrap();
-        let write =
-            |name: &str, bytes: &[u8]| std::fs::write(vars.join(format!("{name}-{GLOBAL}")), bytes).unwrap();
+        let write = |name: &str, bytes: &[u8]| std::fs::write(vars.join(efi::file_of(name)), bytes).unwrap();
         write("Boot0001", &option("UEFI PXEv4 (MAC:525400123456)", 1));
         write("Boot000A", &option("debian", 0));
         write("Boot0002", &[7, 0]);

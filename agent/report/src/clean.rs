@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_a_place_and_no_serial() {
+    fn zero_is_a_valid_place_but_not_a_serial_number() {
         assert_eq!(place("0").as_deref(), Some("0"));
         assert_eq!(place("NO DIMM"), None);
         assert_eq!(place("Not Installed"), None);

@@ -4,34 +4,20 @@ use std::collections::BTreeMap;
 
 use inventory_api::report::{PciDevice, StorageController};
 
-use super::roots::{Roots, attribute, names};
+use super::roots::{Roots, attribute, names, serial};
 use super::{clean, pci};
 
 const HOST_LIMIT: usize = 1024;
 
+/// Files with model and firmware in a SCSI host's folder. The names differ by driver: mpt3sas, megaraid and
+/// smartpqi, aacraid, arcmsr, hpsa, Fibre Channel.
+const MODEL_FILES: &str = "board_name hba_model host_fw_model model model_name modelname";
+const FIRMWARE_FILES: &str = "version_fw fw_version firmware_version hba_kernel_version host_fw_version \
+                              firmware_revision fwrev";
+
 /// Drivers of controllers that present volumes and hide the disks behind them.
-pub(super) const RAID_DRIVERS: [&str; 20] = [
-    "megaraid_sas",
-    "megaraid_mbox",
-    "megaraid",
-    "hpsa",
-    "cciss",
-    "smartpqi",
-    "aacraid",
-    "arcmsr",
-    "3w-9xxx",
-    "3w-sas",
-    "3w-xxxx",
-    "ips",
-    "gdth",
-    "dpt_i2o",
-    "hptiop",
-    "stex",
-    "ipr",
-    "pmcraid",
-    "myrb",
-    "myrs",
-];
+const RAID_DRIVERS: &str = "megaraid_sas megaraid_mbox megaraid hpsa cciss smartpqi aacraid arcmsr 3w-9xxx 3w-sas \
+                            3w-xxxx ips gdth dpt_i2o hptiop stex ipr pmcraid myrb myrs";
 
 /// The mass storage devices (PCI class 01) of `devices`.
 pub(super) fn of_devices(roots: &Roots, devices: &[PciDevice]) -> Vec<StorageController> {
@@ -39,14 +25,9 @@ pub(super) fn of_devices(roots: &Roots, devices: &[PciDevice]) -> Vec<StorageCon
         .iter()
         .filter(|d| d.class.as_deref().is_some_and(|class| class.starts_with("01")))
         .collect();
-    if storage.is_empty() {
-        return Vec::new();
-    }
     let hosts = hosts(roots);
-    storage
-        .into_iter()
-        .map(|device| controller(roots, device, &hosts))
-        .collect()
+    let storage = storage.into_iter();
+    storage.map(|device| controller(roots, device, &hosts)).collect()
 }
 
 /// What a SCSI host's driver reports about its card.
@@ -61,48 +42,23 @@ struct Host {
 fn hosts(roots: &Roots) -> BTreeMap<String, Host> {
     let folder = roots.sys("class/scsi_host");
     let mut hosts: BTreeMap<String, Host> = BTreeMap::new();
-    for name in names(&folder).unwrap_or_default().into_iter().take(HOST_LIMIT) {
+    for name in names(&folder).into_iter().take(HOST_LIMIT) {
         let folder = folder.join(name);
-        let Some(address) = roots.device(&folder).as_deref().and_then(pci::address) else {
+        let Some(address) = pci::of_link(roots, &folder) else {
             continue;
         };
-        // Attribute names differ by driver: mpt3sas, megaraid and smartpqi, aacraid, arcmsr, hpsa, Fibre Channel.
-        let first = |names: &[&str]| {
-            names
-                .iter()
-                .find_map(|name| clean::fact(&attribute(&folder.join(name))?))
+        let first = |names: &str| {
+            let mut names = names.split(' ');
+            names.find_map(|name| clean::fact(&attribute(&folder.join(name))?))
         };
         let host = hosts.entry(address).or_default();
-        host.model = host.model.take().or_else(|| {
-            first(&[
-                "board_name",
-                "hba_model",
-                "host_fw_model",
-                "model",
-                "model_name",
-                "modelname",
-            ])
-        });
-        host.firmware = host.firmware.take().or_else(|| {
-            first(&[
-                "version_fw",
-                "fw_version",
-                "firmware_version",
-                "hba_kernel_version",
-                "host_fw_version",
-                "firmware_revision",
-                "fwrev",
-            ])
-        });
+        host.model = host.model.take().or_else(|| first(MODEL_FILES));
+        host.firmware = host.firmware.take().or_else(|| first(FIRMWARE_FILES));
     }
     // mpt3sas and mptsas list their volumes.
     let volumes = roots.sys("class/raid_devices");
-    for name in names(&volumes).unwrap_or_default().into_iter().take(HOST_LIMIT) {
-        if let Some(address) = roots
-            .device(&volumes.join(name))
-            .as_deref()
-            .and_then(pci::address)
-        {
+    for name in names(&volumes).into_iter().take(HOST_LIMIT) {
+        if let Some(address) = pci::of_link(roots, &volumes.join(name)) {
             hosts.entry(address).or_default().has_volumes = true;
         }
     }
@@ -125,15 +81,20 @@ fn controller(roots: &Roots, device: &PciDevice, hosts: &BTreeMap<String, Host>)
         Some("0108") => "nvme",
         _ => class,
     };
-    let (nvme_model, nvme_firmware) = nvme(roots, &device.address).unwrap_or_default();
+    let nvme = |file: &str| {
+        let folder = roots.sys("bus/pci/devices").join(&device.address).join("nvme");
+        serial(&folder.join(names(&folder).first()?).join(file))
+    };
     StorageController {
         pci: device.address.clone(),
         pci_id: pci::id_of(device),
         driver: device.driver.clone(),
         kind: (!kind.is_empty()).then(|| kind.to_owned()),
         raid: Some(raid),
-        model: host.and_then(|host| host.model.clone()).or(nvme_model),
-        firmware: host.and_then(|host| host.firmware.clone()).or(nvme_firmware),
+        model: host.and_then(|host| host.model.clone()).or_else(|| nvme("model")),
+        firmware: host
+            .and_then(|host| host.firmware.clone())
+            .or_else(|| nvme("firmware_rev")),
         disks: Vec::new(),
     }
 }
@@ -143,17 +104,9 @@ fn controller(roots: &Roots, device: &PciDevice, hosts: &BTreeMap<String, Host>)
 fn is_raid(class: &str, driver: Option<&str>) -> bool {
     match driver {
         Some("ahci" | "nvme" | "ata_piix") => false,
-        Some(driver) if RAID_DRIVERS.contains(&driver) => true,
+        Some(driver) if RAID_DRIVERS.split(' ').any(|known| known == driver) => true,
         _ => class.starts_with("0104"),
     }
-}
-
-/// Model and firmware of the NVMe controller at this address.
-fn nvme(roots: &Roots, address: &str) -> Option<(Option<String>, Option<String>)> {
-    let folder = roots.sys("bus/pci/devices").join(address).join("nvme");
-    let name = names(&folder).ok()?.into_iter().next()?;
-    let fact = |file: &str| clean::serial(&attribute(&folder.join(&name).join(file))?);
-    Some((fact("model"), fact("firmware_rev")))
 }
 
 #[cfg(test)]
@@ -198,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn model_and_firmware_as_the_driver_tells() {
+    fn model_and_firmware_come_from_the_driver() {
         let dir = tempfile::tempdir().unwrap();
         let sys = dir.path().join("sys");
         let host = sys.join("devices/pci0000:17/0000:17:00.0/0000:18:00.0/host0/scsi_host/host0");

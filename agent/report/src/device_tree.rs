@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use inventory_api::report::{AssetReport, SystemFacts};
 
+use super::parse::big_endian;
 use super::roots::{Roots, bytes, names};
 use super::{Problems, clean};
 
@@ -14,10 +15,8 @@ const LIMIT: u64 = 4096;
 const MEMORY_NODES: usize = 1024;
 
 fn root(roots: &Roots) -> Option<PathBuf> {
-    let places = [roots.sys("firmware/devicetree/base"), roots.proc("device-tree")];
-    places
-        .into_iter()
-        .find(|place| place.join("model").exists() || place.join("compatible").exists())
+    let mut places = [roots.sys("firmware/devicetree/base"), roots.proc("device-tree")].into_iter();
+    places.find(|place| place.join("model").exists() || place.join("compatible").exists())
 }
 
 /// Whether this machine has one.
@@ -39,12 +38,7 @@ pub(super) fn collect(roots: &Roots, _: &mut Problems, report: &mut AssetReport)
     let compatible = texts("compatible");
     let system = SystemFacts {
         // "raspberrypi,4-model-b": the maker is before the comma (2.3.1).
-        manufacturer: first("vendor").or_else(|| {
-            compatible
-                .first()?
-                .split_once(',')
-                .map(|(maker, _)| maker.to_owned())
-        }),
+        manufacturer: first("vendor").or_else(|| Some(compatible.first()?.split_once(',')?.0.to_owned())),
         product: first("model").or_else(|| compatible.first().cloned()),
         // OpenPOWER and IBM call the serial number system-id.
         serial: first("serial-number").or_else(|| first("system-id")),
@@ -54,14 +48,12 @@ pub(super) fn collect(roots: &Roots, _: &mut Problems, report: &mut AssetReport)
         family: compatible.last().filter(|_| compatible.len() > 1).cloned(),
     };
     report.system = (system != SystemFacts::default()).then_some(system);
-    let cells = |path: &str, default: u32| {
-        let number =
-            property(path).and_then(|bytes| Some(u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?)));
-        number.filter(|cells| (1..=4).contains(cells)).unwrap_or(default) as usize
+    let cells = |path: &str, default: usize| {
+        let number = property(path).and_then(|bytes| Some(big_endian(bytes.get(..4)?) as usize));
+        number.filter(|cells| (1..=4).contains(cells)).unwrap_or(default)
     };
     let (address, size) = (cells("#address-cells", 2), cells("#size-cells", 1));
-    let nodes = names(&root).unwrap_or_default();
-    report.memory.installed_bytes = nodes
+    report.memory.installed_bytes = names(&root)
         .iter()
         .filter(|node| *node == "memory" || node.starts_with("memory@"))
         .take(MEMORY_NODES)
@@ -74,12 +66,7 @@ pub(super) fn collect(roots: &Roots, _: &mut Problems, report: &mut AssetReport)
 fn sizes(reg: &[u8], address: usize, size: usize) -> Option<u64> {
     let entries = reg.chunks_exact(4 * (address + size));
     entries
-        .map(|entry| {
-            entry[4 * address..]
-                .iter()
-                .fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte))
-        })
-        .map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX))
+        .map(|entry| big_endian(&entry[4 * address..]))
         .reduce(u64::saturating_add)
 }
 

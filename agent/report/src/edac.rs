@@ -17,14 +17,14 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<EdacCounter
     let mut counters = Vec::new();
     for controller in controllers.iter().filter(|name| is_numbered(name, "mc")) {
         let folder = folder.join(controller);
-        let count = |path: &str| number(&folder.join(path)).and_then(|n| u64::try_from(n).ok());
+        let count = |path: &str| number(&folder.join(path));
         let counter = |label: Option<String>, corrected, uncorrected| EdacCounter {
             controller: controller.clone(),
             label,
             corrected,
             uncorrected,
         };
-        let parts = names(&folder).unwrap_or_default();
+        let parts = names(&folder);
         let mut placed = false;
         for part in parts
             .iter()
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn each_dimm_and_what_could_not_be_placed() {
+    fn errors_are_counted_per_dimm_and_unlocated_ones_apart() {
         let label = "CPU_SrcID#0_MC#0_Chan#0_DIMM#0";
         let counters = collected(&[
             ("mc0/dimm0/dimm_label", "CPU_SrcID#0_MC#0_Chan#0_DIMM#0\n"),

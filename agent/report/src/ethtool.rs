@@ -8,6 +8,7 @@ use inventory_api::Mac;
 use inventory_api::report::{NicFacts, OpticFacts};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+use super::parse::until_zero;
 use super::{clean, optics};
 
 // linux/ethtool.h
@@ -107,18 +108,11 @@ impl Interface {
     fn open(interface: &str) -> io::Result<Interface> {
         let mut name = [0; NAME_BYTES];
         if interface.len() >= NAME_BYTES {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "name longer than 15 bytes",
-            ));
+            return Err(io::Error::other("name longer than 15 bytes"));
         }
         name[..interface.len()].copy_from_slice(interface.as_bytes());
-        let socket = socket(
-            AddressFamily::Inet,
-            SockType::Datagram,
-            SockFlag::SOCK_CLOEXEC,
-            None,
-        )?;
+        let (family, kind) = (AddressFamily::Inet, SockType::Datagram);
+        let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
         Ok(Interface { name, socket })
     }
 
@@ -159,13 +153,13 @@ impl Interface {
     /// The bit of a private flag, and the current flags.
     fn flag(&self, wanted: &str, count: u32) -> Option<(u32, u32)> {
         // The kernel writes as many names as the driver has, regardless of the request.
-        let count = usize::try_from(count)
-            .ok()
-            .filter(|count| (1..=FLAGS).contains(count))?;
+        if !(1..=FLAGS as u32).contains(&count) {
+            return None;
+        }
         let mut names = Strings {
             cmd: ETHTOOL_GSTRINGS,
             set: ETH_SS_PRIV_FLAGS,
-            count: count as u32,
+            count,
             data: [[0; STRING_BYTES]; FLAGS],
         };
         let mut flags = Value {
@@ -173,7 +167,7 @@ impl Interface {
             data: 0,
         };
         let asked = self.call(&mut names) && self.call(&mut flags);
-        let bit = names.data[..count]
+        let bit = names.data[..count as usize]
             .iter()
             .position(|name| text(name).as_deref() == Some(wanted))?;
         asked.then_some((1 << bit, flags.data))
@@ -256,8 +250,7 @@ pub fn lldp_to_host(interface: &str) -> Option<String> {
 }
 
 fn text(bytes: &[u8]) -> Option<String> {
-    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-    clean::serial(&String::from_utf8_lossy(&bytes[..end]))
+    clean::serial(&String::from_utf8_lossy(until_zero(bytes)))
 }
 
 #[cfg(test)]
@@ -282,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn only_cards_that_eat_lldp_are_told() {
+    fn only_cards_that_swallow_lldp_frames_have_a_flag_to_change() {
         assert_eq!(lldp_flag("i40e"), Some(("disable-fw-lldp", true)));
         assert_eq!(lldp_flag("ice"), Some(("fw-lldp-agent", false)));
         assert_eq!(lldp_flag("ixgbe"), None);

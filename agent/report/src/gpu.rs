@@ -2,7 +2,7 @@
 
 use inventory_api::report::{GpuFacts, PciDevice};
 
-use super::roots::{Roots, attribute};
+use super::roots::{Roots, attribute, number, serial};
 use super::{clean, pci};
 
 /// PCI classes: VGA, 3D and other display controllers, processing accelerators.
@@ -13,12 +13,7 @@ const SCREENS: [&str; 12] = [
     "1a03", "102b", "18ca", "1013", "126f", "1234", "1b36", "1af4", "15ad", "80ee", "1414", "19e5",
 ];
 /// ATI chips used in BMCs: Rage XL, RN50 and ES1000.
-const OLD_SCREENS: [(&str, &str); 4] = [
-    ("1002", "4752"),
-    ("1002", "515e"),
-    ("1002", "5969"),
-    ("1002", "4750"),
-];
+const OLD_SCREENS: [&str; 4] = ["1002:4752", "1002:515e", "1002:5969", "1002:4750"];
 
 /// The accelerators among `devices`, without displays of BMCs and virtual machines.
 pub(super) fn of_devices(roots: &Roots, devices: &[PciDevice]) -> Vec<GpuFacts> {
@@ -31,22 +26,16 @@ pub(super) fn of_devices(roots: &Roots, devices: &[PciDevice]) -> Vec<GpuFacts> 
 
 fn is_accelerator(device: &PciDevice) -> bool {
     let class = device.class.as_deref().unwrap_or_default();
-    let (vendor, id) = (
-        device.vendor.as_deref().unwrap_or_default(),
-        device.device.as_deref().unwrap_or_default(),
-    );
-    let display = class.starts_with("03");
-    CLASSES.iter().any(|known| class.starts_with(known))
-        && !(display && (SCREENS.contains(&vendor) || OLD_SCREENS.contains(&(vendor, id))))
+    let vendor = device.vendor.as_deref().unwrap_or_default();
+    let is_old = || pci::id_of(device).is_some_and(|id| OLD_SCREENS.contains(&id.as_str()));
+    let is_screen = class.starts_with("03") && (SCREENS.contains(&vendor) || is_old());
+    CLASSES.iter().any(|known| class.starts_with(known)) && !is_screen
 }
 
 fn facts(roots: &Roots, device: &PciDevice) -> GpuFacts {
     let folder = roots.sys("bus/pci/devices").join(&device.address);
-    let text = |name: &str| clean::serial(&attribute(&folder.join(name))?);
-    let nvidia = roots
-        .proc("driver/nvidia/gpus")
-        .join(&device.address)
-        .join("information");
+    let text = |name: &str| serial(&folder.join(name));
+    let nvidia = roots.proc(format!("driver/nvidia/gpus/{}/information", device.address));
     let nvidia = attribute(&nvidia).unwrap_or_default();
     GpuFacts {
         pci: device.address.clone(),
@@ -55,9 +44,7 @@ fn facts(roots: &Roots, device: &PciDevice) -> GpuFacts {
             .or_else(|| nvidia_fact(&nvidia, "Model"))
             .or_else(|| device.name.clone()),
         // amdgpu reports it; nvidia only through its own library.
-        memory_bytes: attribute(&folder.join("mem_info_vram_total"))
-            .and_then(|text| text.trim().parse().ok())
-            .filter(|bytes| *bytes > 0),
+        memory_bytes: number(&folder.join("mem_info_vram_total")).filter(|bytes| *bytes > 0),
         driver: device.driver.clone(),
         serial: text("serial_number"),
     }
@@ -86,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accelerator_is_one_and_a_bmcs_screen_is_not() {
+    fn accelerators_are_gpus_and_bmc_displays_are_not() {
         for yes in [
             ("030200", "10de", "20b0"),
             ("038000", "1002", "740f"),
@@ -107,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_serial_and_model_where_the_driver_tells() {
+    fn memory_serial_and_model_come_from_the_driver() {
         let dir = tempfile::tempdir().unwrap();
         let sys = dir.path().join("sys/bus/pci/devices/0000:3b:00.0");
         let proc = dir.path().join("proc/driver/nvidia/gpus/0000:3b:00.0");

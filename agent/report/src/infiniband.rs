@@ -12,7 +12,7 @@ use super::{clean, pci};
 const DEVICE_LIMIT: usize = 64;
 const PORT_LIMIT: usize = 8;
 /// ARPHRD_INFINIBAND of linux/if_arp.h.
-const ARP_TYPE: i64 = 32;
+const ARP_TYPE: u32 = 32;
 
 /// Adds link layer, GUID and speed to the interfaces of InfiniBand ports, and an entry for each port without
 /// an interface.
@@ -25,9 +25,9 @@ pub(super) fn add_ports(roots: &Roots, nics: &mut Vec<NicFacts>) {
         }
     }
     let class = roots.sys("class/infiniband");
-    for device in names(&class).unwrap_or_default().into_iter().take(DEVICE_LIMIT) {
+    for device in names(&class).into_iter().take(DEVICE_LIMIT) {
         let folder = class.join(&device);
-        let ports = names(&folder.join("ports")).unwrap_or_default();
+        let ports = names(&folder.join("ports"));
         for port in ports.into_iter().take(PORT_LIMIT) {
             let Some(found) = port_of(roots, &folder, &device, &port) else {
                 continue;
@@ -52,7 +52,7 @@ fn is_of(roots: &Roots, nic: &NicFacts, port: &NicFacts, number_of: &str) -> boo
     if nic.guid.is_some() && port.guid.is_some() {
         return nic.guid == port.guid;
     }
-    let dev_port = number(&roots.sys("class/net").join(&nic.name).join("dev_port"));
+    let dev_port = number::<u32>(&roots.sys("class/net").join(&nic.name).join("dev_port"));
     nic.pci.is_some()
         && nic.pci == port.pci
         && dev_port.is_none_or(|index| Some(index + 1) == number_of.parse().ok())
@@ -102,12 +102,7 @@ fn port_of(roots: &Roots, folder: &Path, device: &str, port: &str) -> Option<Nic
 
 /// The last eight bytes of a GID, a GUID or an interface's hardware address, "b8cef6030031333e".
 fn guid(text: &str) -> Option<String> {
-    let digits: String = text
-        .trim()
-        .chars()
-        .filter(|c| *c != ':')
-        .collect::<String>()
-        .to_lowercase();
+    let digits = text.replace(':', "").to_lowercase();
     let last = digits.get(digits.len().checked_sub(16)?..)?;
     let sound = last.bytes().all(|b| b.is_ascii_hexdigit()) && last.bytes().any(|b| b != b'0');
     sound.then(|| last.to_owned())
@@ -243,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_guid_and_no_rate() {
+    fn invalid_guids_and_rates_are_absent() {
         assert_eq!(guid("0000:0000:0000:0000"), None);
         assert_eq!(guid("b8:ce"), None);
         assert_eq!(guid("zzzz:zzzz:zzzz:zzzz"), None);

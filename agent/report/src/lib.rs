@@ -21,6 +21,7 @@ mod merge;
 mod mmc;
 mod nics;
 mod optics;
+mod parse;
 mod pci;
 mod places;
 mod raid;
@@ -44,8 +45,8 @@ use inventory_api::report::{AssetReport, CollectorProblem, DiskFacts, REPORT_SCH
 pub use disks::{SelfTest, SelfTestError, disk_self_test};
 pub use ethtool::lldp_to_host;
 pub use lldp::listen as listen_lldp;
-pub use roots::Roots;
-pub use roots::read_bounded;
+pub use memory::available_bytes;
+pub use roots::{Roots, attribute, names, number, read_bounded};
 pub use text::render_text;
 
 /// Time limit of a collector, which is then abandoned: a dying disk can block `open` for minutes.
@@ -87,7 +88,7 @@ impl Problems {
 
     /// The names in a folder. An unreadable folder is a problem, an absent one is empty.
     fn names(&mut self, folder: &Path) -> Vec<String> {
-        roots::names(folder).unwrap_or_else(|e| {
+        roots::read_names(folder).unwrap_or_else(|e| {
             self.note(format_args!("{}: {e}", folder.display()));
             Vec::new()
         })

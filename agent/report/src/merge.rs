@@ -1,5 +1,7 @@
 //! Merges the collectors' parts into one report.
 
+use std::collections::BTreeMap;
+
 use super::cpu;
 use inventory_api::report::{
     AssetReport, BmcFacts, BootFacts, CpuFacts, MemoryFacts, StorageController, TpmFacts,
@@ -53,7 +55,7 @@ pub(super) fn merge(report: &mut AssetReport, part: AssetReport) {
     }
     report.pci.extend(pci);
     report.gpus.extend(gpus);
-    report.power_supplies = filled(std::mem::take(&mut report.power_supplies), power_supplies);
+    report.power_supplies = std::mem::take(&mut report.power_supplies).or_else_of(power_supplies);
     report.slots.extend(slots);
     report.onboard.extend(onboard);
     report.oem_strings.extend(oem_strings);
@@ -65,15 +67,41 @@ pub(super) fn merge(report: &mut AssetReport, part: AssetReport) {
     report.problems.extend(problems);
 }
 
+/// A fact or a list of facts that may be missing.
+trait Fact {
+    fn or_else_of(self, second: Self) -> Self;
+}
+
+impl<T> Fact for Option<T> {
+    fn or_else_of(self, second: Self) -> Self {
+        self.or(second)
+    }
+}
+
+impl<T> Fact for Vec<T> {
+    fn or_else_of(self, second: Self) -> Self {
+        if self.is_empty() { second } else { self }
+    }
+}
+
+impl<K, V> Fact for BTreeMap<K, V> {
+    fn or_else_of(self, second: Self) -> Self {
+        if self.is_empty() { second } else { self }
+    }
+}
+
+/// Each fact from the first part that has it. Every field is named, so that a forgotten new one does not compile.
+macro_rules! joined {
+    ($kind:ident, $first:ident, $second:ident: $($field:ident)*) => {
+        $kind { $($field: $first.$field.or_else_of($second.$field),)* }
+    };
+}
+
 fn both<T>(first: Option<T>, second: Option<T>, join: fn(T, T) -> T) -> Option<T> {
     match (first, second) {
         (Some(first), Some(second)) => Some(join(first, second)),
         (first, second) => first.or(second),
     }
-}
-
-fn filled<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
-    if first.is_empty() { second } else { first }
 }
 
 /// The disks behind a controller come from another collector than its PCI facts.
@@ -91,44 +119,17 @@ fn merge_tpm(first: TpmFacts, second: TpmFacts) -> TpmFacts {
     } else {
         (second, first)
     };
-    TpmFacts {
-        version: asked.version.or(told.version),
-        manufacturer: asked.manufacturer.or(told.manufacturer),
-        firmware: asked.firmware.or(told.firmware),
-        endorsement_key_sha256: asked.endorsement_key_sha256.or(told.endorsement_key_sha256),
-    }
+    joined!(TpmFacts, asked, told: version manufacturer firmware endorsement_key_sha256)
 }
 
-/// The kernel's part comes first. Each field is named, so that a forgotten new one does not compile.
-fn merge_cpu(first: CpuFacts, second: CpuFacts) -> CpuFacts {
-    CpuFacts {
-        sockets: first.sockets.or(second.sockets),
-        vendor: first.vendor.or(second.vendor),
-        // A product name ("Ampere(R) Altra(R)") says more than the name of the core.
-        model: match first.model {
-            Some(core) if cpu::is_core_name(&core) => second.model.or(Some(core)),
-            model => model.or(second.model),
-        },
-        cores: first.cores.or(second.cores),
-        threads: first.threads.or(second.threads),
-        flags: filled(first.flags, second.flags),
-        processors: filled(first.processors, second.processors),
-        family: first.family.or(second.family),
-        model_number: first.model_number.or(second.model_number),
-        stepping: first.stepping.or(second.stepping),
-        microcode: first.microcode.or(second.microcode),
-        numa_nodes: first.numa_nodes.or(second.numa_nodes),
-        threads_per_core: first.threads_per_core.or(second.threads_per_core),
-        min_mhz: first.min_mhz.or(second.min_mhz),
-        max_mhz: first.max_mhz.or(second.max_mhz),
-        caches: filled(first.caches, second.caches),
-        smbios_caches: filled(first.smbios_caches, second.smbios_caches),
-        vulnerabilities: if first.vulnerabilities.is_empty() {
-            second.vulnerabilities
-        } else {
-            first.vulnerabilities
-        },
+/// The kernel's part comes first.
+fn merge_cpu(mut first: CpuFacts, mut second: CpuFacts) -> CpuFacts {
+    // A product name ("Ampere(R) Altra(R)") says more than the name of the core.
+    if first.model.as_deref().is_some_and(cpu::is_core_name) {
+        std::mem::swap(&mut first.model, &mut second.model);
     }
+    joined!(CpuFacts, first, second: sockets vendor model cores threads flags processors family model_number
+            stepping microcode numa_nodes threads_per_core min_mhz max_mhz caches smbios_caches vulnerabilities)
 }
 
 fn merge_memory(report: &mut MemoryFacts, part: MemoryFacts) {
@@ -155,20 +156,8 @@ fn merge_bmc(first: BmcFacts, second: BmcFacts) -> BmcFacts {
     } else {
         (second, first)
     };
-    BmcFacts {
-        interface: told.interface.or(asked.interface),
-        ipmi_version: asked.ipmi_version.or(told.ipmi_version),
-        firmware: asked.firmware.or(told.firmware),
-        manufacturer_id: asked.manufacturer_id.or(told.manufacturer_id),
-        vendor: asked.vendor.or(told.vendor),
-        ip: asked.ip.or(told.ip),
-        ip_source: asked.ip_source.or(told.ip_source),
-        mac: asked.mac.or(told.mac),
-        redfish_host_interface: told.redfish_host_interface.or(asked.redfish_host_interface),
-        fru: filled(asked.fru, told.fru),
-        events: filled(asked.events, told.events),
-        event_count: asked.event_count.or(told.event_count),
-    }
+    joined!(BmcFacts, asked, told: interface ipmi_version firmware manufacturer_id vendor ip ip_source mac
+            redfish_host_interface fru events event_count)
 }
 
 #[cfg(test)]

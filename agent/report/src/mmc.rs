@@ -8,13 +8,10 @@ const HOST_LIMIT: usize = 64;
 /// Notes each host without a block device.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) {
     let folder = roots.sys("class/mmc_host");
-    for host in names(&folder).unwrap_or_default().into_iter().take(HOST_LIMIT) {
+    for host in names(&folder).into_iter().take(HOST_LIMIT) {
         // "mmc0:4567": the card at that address.
-        let cards = names(&folder.join(&host)).unwrap_or_default();
-        let cards: Vec<String> = cards
-            .into_iter()
-            .filter(|name| name.starts_with(&format!("{host}:")))
-            .collect();
+        let mut cards = names(&folder.join(&host));
+        cards.retain(|name| name.starts_with(&format!("{host}:")));
         if cards.is_empty() {
             problems.note(format_args!(
                 "{host}: this SD or eMMC host has no card, or one that does not answer"
@@ -23,11 +20,11 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) {
         for card in cards {
             let place = folder.join(&host).join(&card);
             let kind = attribute(&place.join("type")).unwrap_or_default();
-            let is_storage = matches!(kind.trim(), "SD" | "MMC" | "");
-            if is_storage && names(&place.join("block")).unwrap_or_default().is_empty() {
+            let is_storage = matches!(kind.as_str(), "SD" | "MMC" | "");
+            if is_storage && names(&place.join("block")).is_empty() {
                 problems.note(format_args!(
                     "{card}: this {} card has no block device: the driver mmc_block is not loaded, or it cannot read the card",
-                    if kind.trim().is_empty() { "SD or eMMC" } else { kind.trim() }
+                    if kind.is_empty() { "SD or eMMC" } else { &kind }
                 ));
             }
         }

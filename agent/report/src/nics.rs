@@ -6,12 +6,12 @@ use std::time::Instant;
 use inventory_api::Mac;
 use inventory_api::report::NicFacts;
 
-use super::roots::{Roots, attribute, flag, is_numbered, link_name, number, text};
+use super::roots::{Roots, flag, is_numbered, link_name, number, text};
 use super::{Problems, ethtool, infiniband, lldp, pci};
 
 const NIC_LIMIT: usize = 256;
 /// More than any link, in Mbit/s. The kernel's unknown is -1, which some drivers turn into 4294967295.
-const SPEED_LIMIT: i64 = 10_000_000;
+const SPEED_LIMIT: u32 = 10_000_000;
 
 /// Every physical interface and every InfiniBand port: no bonds, bridges, VLANs, tunnels or SR-IOV virtual functions.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<NicFacts> {
@@ -39,10 +39,7 @@ pub(super) fn add_neighbours(roots: &Roots, nics: &mut [NicFacts], deadline: Ins
     if !roots.is_live() {
         return;
     }
-    let index = |nic: &NicFacts| {
-        let number = number(&roots.sys("class/net").join(&nic.name).join("ifindex"))?;
-        i32::try_from(number).ok()
-    };
+    let index = |nic: &NicFacts| number(&roots.sys("class/net").join(&nic.name).join("ifindex"));
     let linked: Vec<i32> = nics
         .iter()
         .filter(|nic| nic.link == Some(true))
@@ -61,7 +58,7 @@ fn nic(roots: &Roots, name: String, problems: &mut Problems) -> NicFacts {
     let card = device.as_deref().filter(|path| !is_usb(path));
     let mac = address(&folder.join("address"));
     // addr_assign_type 0 is NET_ADDR_PERM: the address was not changed. A bond records the original.
-    let permanent_mac = match number(&folder.join("addr_assign_type")) {
+    let permanent_mac = match number::<u8>(&folder.join("addr_assign_type")) {
         Some(0) => mac,
         _ => address(&folder.join("bonding_slave/perm_hwaddr")),
     };
@@ -74,11 +71,9 @@ fn nic(roots: &Roots, name: String, problems: &mut Problems) -> NicFacts {
         pci: card.and_then(pci::address),
         pci_id: card.and_then(|device| pci::id(roots, device)),
         link,
-        speed_mbps: speed(number(&folder.join("speed")).filter(|_| link == Some(true))),
+        speed_mbps: speed(&folder.join("speed")).filter(|_| link == Some(true)),
         port: text(&folder.join("phys_port_name")),
-        sriov_vfs: number(&folder.join("device/sriov_totalvfs"))
-            .and_then(|count| u32::try_from(count).ok())
-            .filter(|count| *count > 0),
+        sriov_vfs: number(&folder.join("device/sriov_totalvfs")).filter(|count| *count > 0),
         name,
         ..NicFacts::default()
     };
@@ -95,17 +90,13 @@ fn is_usb(device: &Path) -> bool {
     parts.any(|part| is_numbered(part, "usb"))
 }
 
-fn speed(mbps: Option<i64>) -> Option<u32> {
-    u32::try_from(mbps.filter(|mbps| (1..=SPEED_LIMIT).contains(mbps))?).ok()
+fn speed(path: &Path) -> Option<u32> {
+    number(path).filter(|mbps| (1..=SPEED_LIMIT).contains(mbps))
 }
 
 /// An Ethernet address; not InfiniBand's 20 bytes.
 fn address(path: &Path) -> Option<Mac> {
-    attribute(path)?
-        .trim()
-        .parse()
-        .ok()
-        .filter(|mac: &Mac| !mac.is_junk())
+    number(path).filter(|mac: &Mac| !mac.is_junk())
 }
 
 #[cfg(test)]
@@ -116,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_card_with_its_facts_and_no_bond() {
+    fn a_card_is_reported_with_its_facts_and_a_bond_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let sys = dir.path().join("sys");
         let device = sys.join("devices/pci0000:00/0000:00:1c.0/0000:03:00.0");
@@ -169,9 +160,14 @@ mod tests {
 
     #[test]
     fn unknown_speed_is_none() {
-        for unknown in [None, Some(-1), Some(0), Some(4_294_967_295)] {
-            assert_eq!(speed(unknown), None);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            speed(file.path())
+        };
+        for unknown in ["", "-1\n", "0\n", "4294967295\n"] {
+            assert_eq!(read(unknown), None);
         }
-        assert_eq!(speed(Some(400_000)), Some(400_000));
+        assert_eq!(read("400000\n"), Some(400_000));
     }
 }

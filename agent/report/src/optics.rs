@@ -53,15 +53,6 @@ fn sfp<'a>(memory: &[u8], kind: &'a str) -> &'a str {
     }
 }
 
-#[cfg(any(test, fuzzing))]
-pub(super) fn fuzz(memory: &[u8]) {
-    let nic = inventory_api::report::NicFacts {
-        optic: parse(memory),
-        ..Default::default()
-    };
-    super::harmless::assert_harmless(|report| report.nics.push(nic));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,7 +104,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_memory_is_read_without_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
-            fuzz(&bytes);
+            super::super::fuzz::optics(&bytes);
         }
     }
 }

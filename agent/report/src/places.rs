@@ -16,10 +16,7 @@ pub(super) fn join(roots: &Roots, report: &mut AssetReport) {
         known
             .entry(address.to_owned())
             .or_insert_with(|| {
-                let above = roots
-                    .device(&roots.sys("bus/pci/devices").join(address))
-                    .map(|path| pci::chain(&path))
-                    .unwrap_or_default();
+                let above = pci::above(roots, address);
                 named(slots, onboard, address, &above).or_else(|| kernel.of(address, &above))
             })
             .clone()
@@ -48,11 +45,7 @@ fn named(
 ) -> Option<String> {
     let same =
         |pci: &Option<String>, other: &str| pci.as_deref().is_some_and(|pci| pci.eq_ignore_ascii_case(other));
-    let device_of = |address: &str| {
-        address
-            .split_once('.')
-            .map(|(device, _)| device.to_ascii_lowercase())
-    };
+    let device_of = |address: &str| Some(address.split_once('.')?.0.to_ascii_lowercase());
     onboard
         .iter()
         .find(|device| device.enabled != Some(false) && same(&device.pci, address))
@@ -60,11 +53,8 @@ fn named(
         .or_else(|| {
             // Type 9 has the address of the card in the slot (any function of it), or of the bridge above it.
             // On the root bus the other functions of that address belong to the chipset.
-            let used = || {
-                slots
-                    .iter()
-                    .filter(|slot| slot.in_use != Some(false) && slot.pci.is_some())
-            };
+            let is_used = |slot: &&ExpansionSlot| slot.in_use != Some(false) && slot.pci.is_some();
+            let used = || slots.iter().filter(is_used);
             let on_root_bus = above.len() < 2;
             let here = used().find(|slot| {
                 same(&slot.pci, address)

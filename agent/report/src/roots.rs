@@ -1,12 +1,12 @@
 //! Where the collectors read: the running system, or a folder with a captured machine.
 
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use super::clean;
+use super::{clean, parse};
 
 /// A sysfs attribute is at most a page; 64 KiB also covers long flag lists and odd captures.
 const ATTRIBUTE_LIMIT: u64 = 64 * 1024;
@@ -95,13 +95,13 @@ pub fn bytes(path: &Path, limit: u64) -> Option<Vec<u8>> {
     read_bounded(path, limit).ok().map(|(bytes, _)| bytes)
 }
 
-/// The raw text of one small attribute (invalid UTF-8 replaced). None: absent or unreadable, which in sysfs
-/// usually means that the device does not have it.
+/// The text of one small attribute, trimmed (invalid UTF-8 replaced). None: absent or unreadable, which in
+/// sysfs usually means that the device does not have it.
 pub fn attribute(path: &Path) -> Option<String> {
     let bytes = bytes(path, ATTRIBUTE_LIMIT)?;
     // Some captures pad each attribute with zeros.
-    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-    Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
+    let text = String::from_utf8_lossy(parse::until_zero(&bytes));
+    Some(text.trim().to_owned())
 }
 
 /// An attribute as a fact: [`clean::text`].
@@ -109,14 +109,19 @@ pub fn text(path: &Path) -> Option<String> {
     clean::text(&attribute(path)?)
 }
 
-/// A decimal attribute.
-pub fn number(path: &Path) -> Option<i64> {
-    attribute(path)?.trim().parse().ok()
+/// An attribute as a name or number from the maker: [`clean::serial`].
+pub fn serial(path: &Path) -> Option<String> {
+    clean::serial(&attribute(path)?)
+}
+
+/// A number. None too if the type cannot hold it.
+pub fn number<T: FromStr>(path: &Path) -> Option<T> {
+    attribute(path)?.parse().ok()
 }
 
 /// An attribute that is 0 or 1.
 pub fn flag(path: &Path) -> Option<bool> {
-    match attribute(path)?.trim() {
+    match attribute(path)?.as_str() {
         "0" => Some(false),
         "1" => Some(true),
         _ => None,
@@ -125,8 +130,14 @@ pub fn flag(path: &Path) -> Option<bool> {
 
 /// The last component of a link's target, e.g. the driver's name. The target need not exist.
 pub fn link_name(path: &Path) -> Option<String> {
-    let target = std::fs::read_link(path).ok()?;
-    clean::text(target.file_name()?.to_str()?)
+    clean::text(file_name(&std::fs::read_link(path).ok()?))
+}
+
+/// The last component; empty if it is not UTF-8.
+pub fn file_name(path: &Path) -> &str {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
 }
 
 /// "cpu12" for "cpu": the word and a number.
@@ -135,11 +146,16 @@ pub fn is_numbered(name: &str, word: &str) -> bool {
         .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// As [`read_names`]; empty if the folder cannot be read.
+pub fn names(folder: &Path) -> Vec<String> {
+    read_names(folder).unwrap_or_default()
+}
+
 /// The names in a folder, in natural order: `sda`, `sdb`, `sdaa`; `nvme2n1` before `nvme10n1`.
 ///
 /// # Errors
 /// The folder cannot be read; an absent one is an empty list.
-pub fn names(folder: &Path) -> io::Result<Vec<String>> {
+pub fn read_names(folder: &Path) -> io::Result<Vec<String>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -148,7 +164,7 @@ pub fn names(folder: &Path) -> io::Result<Vec<String>> {
     let mut names: Vec<String> = entries
         .take(FOLDER_LIMIT)
         .filter_map(|entry| entry.ok().map(|e| e.file_name()))
-        .filter_map(|name: OsString| name.into_string().ok())
+        .filter_map(|name| name.into_string().ok())
         // The kernel allows anything but slash and space in an interface name.
         .filter(|name| !name.chars().any(char::is_control))
         .collect();
@@ -160,17 +176,12 @@ pub fn names(folder: &Path) -> io::Result<Vec<String>> {
 /// length first, which the crate `natord` does not do.
 fn order_key(name: &str) -> Vec<(usize, String)> {
     let mut parts: Vec<(usize, String)> = Vec::new();
-    let counted = ["xvd", "sd", "vd", "hd"]
-        .into_iter()
-        .find(|prefix| name.starts_with(prefix));
-    let rest = counted
-        .and_then(|prefix| name.strip_prefix(prefix))
-        .unwrap_or(name);
-    parts.extend(counted.map(|prefix| (0, prefix.to_owned())));
-    for run in rest
-        .as_bytes()
-        .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
-    {
+    let mut prefixes = ["xvd", "sd", "vd", "hd"].into_iter();
+    let counted = prefixes.find_map(|prefix| Some((prefix, name.strip_prefix(prefix)?)));
+    parts.extend(counted.map(|(prefix, _)| (0, prefix.to_owned())));
+    let rest = counted.map_or(name, |(_, rest)| rest);
+    let same = |a: &u8, b: &u8| a.is_ascii_digit() == b.is_ascii_digit();
+    for run in rest.as_bytes().chunk_by(same) {
         let run = String::from_utf8_lossy(run);
         match run.starts_with(|c: char| c.is_ascii_digit()) {
             true => {
@@ -193,10 +204,7 @@ mod tests {
         for name in ["sdaa", "sdb", "nvme10n1", "nvme2n1", "sda"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
-        assert_eq!(
-            names(dir.path()).unwrap(),
-            ["nvme2n1", "nvme10n1", "sda", "sdb", "sdaa"]
-        );
+        assert_eq!(names(dir.path()), ["nvme2n1", "nvme10n1", "sda", "sdb", "sdaa"]);
     }
 
     #[test]

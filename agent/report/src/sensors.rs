@@ -5,7 +5,7 @@ use std::path::Path;
 use inventory_api::report::SensorFacts;
 
 use super::Problems;
-use super::roots::{Roots, attribute, flag, is_numbered, names, text};
+use super::roots::{Roots, flag, is_numbered, names, number, text};
 
 /// Maximum number of sensors; a dual-socket machine with fifty disks has about four hundred.
 const SENSOR_LIMIT: usize = 1024;
@@ -26,17 +26,14 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<SensorFacts
     for monitor in problems.names(&folder) {
         // Before Linux 3.13 the files were in the device folder.
         let own = folder.join(&monitor);
-        let has_inputs = names(&own)
-            .unwrap_or_default()
-            .iter()
-            .any(|file| file.ends_with("_input"));
+        let has_inputs = names(&own).iter().any(|file| file.ends_with("_input"));
         let place = if has_inputs || own.join("name").exists() {
             own
         } else {
             own.join("device")
         };
         let chip = text(&place.join("name")).unwrap_or(monitor);
-        for file in names(&place).unwrap_or_default() {
+        for file in names(&place) {
             let Some(input) = file
                 .strip_suffix("_input")
                 .or_else(|| file.strip_suffix("_average"))
@@ -63,8 +60,8 @@ fn sensor(place: &Path, chip: &str, file: &str, input: &str) -> Option<SensorFac
     // "temp12" is of kind "temp"; "intrusion0" is not of kind "in".
     let (kind, unit, scale) = KINDS.into_iter().find(|(kind, ..)| is_numbered(input, kind))?;
     let read = |name: &str| {
-        let value: f64 = attribute(&place.join(name))?.trim().parse().ok()?;
-        value.is_finite().then_some(value / scale)
+        let value = number(&place.join(name)).filter(|value: &f64| value.is_finite())?;
+        Some(value / scale)
     };
     // A limit of zero, or above what any machine survives, means "not set".
     let critical =

@@ -6,7 +6,7 @@ use std::time::Instant;
 use inventory_api::burn_in::BurnInPart;
 use sha2::{Digest as _, Sha256};
 
-use super::Shared;
+use super::{Shared, begun};
 
 /// Edge length of the matrices: two of them fit into a first-level cache.
 const EDGE: usize = 40;
@@ -29,13 +29,10 @@ pub(super) fn burn(shared: &Shared, until: Instant) -> BurnInPart {
         }
     });
     let (rounds, errors) = (rounds.into_inner(), shared.errors.load(Ordering::Relaxed));
+    let detail = format!("{rounds} rounds on {threads} threads, {errors} with a wrong result");
     BurnInPart {
-        name: "cpu".into(),
         score: Some(rounds as f64 / started.elapsed().as_secs_f64().max(1e-3)),
-        unit: "rounds/s".into(),
-        errors,
-        detail: format!("{rounds} rounds on {threads} threads, {errors} with a wrong result"),
-        ..BurnInPart::default()
+        ..begun("cpu", "rounds/s", errors, detail)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use inventory_api::burn_in::BurnInPart;
 
-use super::{Disk, Shared};
+use super::{Disk, Shared, begun};
 
 const READ: usize = 1 << 20;
 /// O_DIRECT needs buffers aligned to the block size.
@@ -23,12 +23,10 @@ pub(super) fn burn(shared: &Shared, until: Instant, disks: &[Disk]) -> Vec<BurnI
             .iter()
             .map(|disk| (disk, scope.spawn(move || one(shared, until, disk))))
             .collect();
-        working
-            .into_iter()
-            .map(|(disk, part)| {
-                part.join()
-                    .unwrap_or_else(|_| part_of(disk, 1, "reading it panicked".into()))
-            })
+        let panicked = |disk| part_of(disk, 1, "reading it panicked".into());
+        let parts = working.into_iter();
+        parts
+            .map(|(disk, part)| part.join().unwrap_or_else(|_| panicked(disk)))
             .collect()
     })
 }
@@ -96,11 +94,5 @@ fn open(disk: &Disk) -> std::io::Result<File> {
 }
 
 fn part_of(disk: &Disk, errors: u64, detail: String) -> BurnInPart {
-    BurnInPart {
-        name: format!("disk {}", disk.name),
-        errors,
-        unit: "MB/s".into(),
-        detail,
-        ..BurnInPart::default()
-    }
+    begun(format!("disk {}", disk.name), "MB/s", errors, detail)
 }

@@ -1,19 +1,17 @@
 //! This machine's gauges: hwmon, EDAC, /proc/meminfo. As in the report, the roots are passed in.
 
-use std::fs;
 use std::path::PathBuf;
 
 use super::Gauges;
-use crate::report::Roots;
+use crate::report::{self, Roots, names, number};
 
 /// Sensors read each time; the hottest one counts.
 const SENSORS: usize = 256;
 
-/// Gauges below roots.
 pub struct Live {
     temperatures: Vec<PathBuf>,
     counters: Vec<PathBuf>,
-    meminfo: PathBuf,
+    roots: Roots,
 }
 
 impl Live {
@@ -24,69 +22,49 @@ impl Live {
                 name.starts_with("temp") && name.ends_with("_input")
             }),
             counters: files(roots.sys("devices/system/edac/mc"), |name| name == "ce_count"),
-            meminfo: roots.proc("meminfo"),
+            roots: roots.clone(),
         }
     }
 }
 
 fn files(folder: PathBuf, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-    let list = |dir: &PathBuf| {
-        fs::read_dir(dir)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|e| e.path())
+    let devices = names(&folder).into_iter().map(|device| folder.join(device));
+    let inside = |device: PathBuf| {
+        let files = names(&device).into_iter().filter(|name| wanted(name));
+        files.map(|name| device.join(name)).collect::<Vec<_>>()
     };
-    let mut found: Vec<PathBuf> = list(&folder)
-        .flat_map(|device| list(&device).collect::<Vec<_>>())
-        .filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(&wanted))
-        .take(SENSORS)
-        .collect();
-    found.sort();
-    found
-}
-
-fn number(path: &PathBuf) -> Option<i64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+    devices.flat_map(inside).take(SENSORS).collect()
 }
 
 impl Gauges for Live {
     fn temperature(&self) -> Option<f64> {
         // hwmon reports millidegrees. A disconnected sensor reads below zero or near the end of its range.
-        let all = self.temperatures.iter().filter_map(number);
+        let all = self.temperatures.iter().filter_map(|path| number::<u32>(path));
         let hottest = all.filter(|t| (1_000..=150_000).contains(t)).max()?;
-        Some(hottest as f64 / 1000.0)
+        Some(f64::from(hottest) / 1000.0)
     }
 
     fn corrected_errors(&self) -> Option<u64> {
-        let counts: Vec<u64> = self
-            .counters
-            .iter()
-            .filter_map(number)
-            .filter_map(|n| u64::try_from(n).ok())
-            .collect();
-        (!counts.is_empty()).then(|| counts.iter().sum())
+        let counts = self.counters.iter().filter_map(|path| number::<u64>(path));
+        counts.reduce(u64::saturating_add)
     }
 
     fn available_bytes(&self) -> Option<u64> {
-        let text = fs::read_to_string(&self.meminfo).ok()?;
-        let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        kib.checked_mul(1024)
+        report::available_bytes(&self.roots)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+    use std::fs;
 
     #[test]
     fn the_hottest_sensor_the_sum_of_counters_and_available_memory() {
         let dir = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = dir.path().join(path);
-            fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).unwrap();
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
         write("sys/class/hwmon/hwmon0/temp1_input", "45000\n");

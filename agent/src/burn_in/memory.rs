@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use inventory_api::burn_in::BurnInPart;
 
-use super::Shared;
+use super::{Shared, begun};
 
 /// Allocation unit; a failed allocation is skipped.
 const CHUNK: usize = 16 << 20;
@@ -40,9 +40,8 @@ const PATTERNS: [(&str, Pattern); 6] = [
 /// Writes and reads back the patterns in turn until the time is up; at least one pattern is completed.
 pub(super) fn burn(shared: &Shared, until: Instant, bytes: Option<u64>) -> BurnInPart {
     let Some(bytes) = bytes.map(|b| b.saturating_sub(SPARE)) else {
-        return failed(
-            "the kernel does not say how much memory is available (MemAvailable in /proc/meminfo)",
-        );
+        let why = "the kernel does not say how much memory is available (MemAvailable in /proc/meminfo)";
+        return begun("memory", "MB/s", 1, why);
     };
     let mut chunks: Vec<Vec<u64>> = Vec::new();
     let wanted = usize::try_from(bytes).unwrap_or(usize::MAX) / CHUNK;
@@ -55,7 +54,7 @@ pub(super) fn burn(shared: &Shared, until: Instant, bytes: Option<u64>) -> BurnI
         chunks.push(chunk);
     }
     if chunks.is_empty() {
-        return failed("no memory could be allocated");
+        return begun("memory", "MB/s", 1, "no memory could be allocated");
     }
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
@@ -94,12 +93,8 @@ pub(super) fn burn(shared: &Shared, until: Instant, bytes: Option<u64>) -> BurnI
         detail.push_str(&format!(": {}", wrong.join(", ")));
     }
     BurnInPart {
-        name: "memory".into(),
         score: Some(moved as f64 / 1e6 / started.elapsed().as_secs_f64().max(1e-3)),
-        unit: "MB/s".into(),
-        errors,
-        detail,
-        ..BurnInPart::default()
+        ..begun("memory", "MB/s", errors, detail)
     }
 }
 
@@ -136,16 +131,6 @@ fn pass(
         }
     }
     ((index - first) * 16, wrong)
-}
-
-fn failed(why: &str) -> BurnInPart {
-    BurnInPart {
-        name: "memory".into(),
-        errors: 1,
-        unit: "MB/s".into(),
-        detail: why.to_owned(),
-        ..BurnInPart::default()
-    }
 }
 
 #[cfg(test)]

@@ -144,20 +144,18 @@ impl Watch<'_> {
                 std::thread::park_timeout(LOOK.min(time / 4));
             }
             working.join().unwrap_or_else(|_| {
-                vec![BurnInPart {
-                    name: name.to_owned(),
-                    errors: 1,
-                    detail: "the part panicked: a defect of the agent or of the machine".into(),
-                    ..BurnInPart::default()
-                }]
+                vec![begun(
+                    name,
+                    "",
+                    1,
+                    "the part panicked: a defect of the agent or of the machine",
+                )]
             })
         });
         self.before += time;
         self.errors += shared.errors.load(Ordering::Relaxed);
-        let corrected = match (corrected, self.gauges.corrected_errors()) {
-            (Some(before), Some(after)) => Some(after.saturating_sub(before)),
-            _ => None,
-        };
+        let counts = corrected.zip(self.gauges.corrected_errors());
+        let corrected = counts.map(|(before, after)| after.saturating_sub(before));
         for part in &mut parts {
             part.elapsed_ms = millis(part_started.elapsed());
             part.max_temperature_c = hottest;
@@ -187,13 +185,11 @@ fn judge(part: &mut BurnInPart, request: &BurnInRequest, stopped: bool) {
             request.max_corrected_errors
         ));
     }
-    if let (Some(least), Some(score), true) = (
-        request.min_disk_mb_per_s,
-        part.score,
-        part.name.starts_with("disk "),
-    ) && score < least
+    if let (Some(least), Some(score)) = (request.min_disk_mb_per_s, part.score)
+        && part.name.starts_with("disk ")
+        && score < least
     {
-        reasons.push(format!("{score:.0} MB/s, at least {least:.0}MB/s required"));
+        reasons.push(format!("{score:.0} MB/s, at least {least:.0} MB/s required"));
     }
     if stopped {
         reasons.push("stopped early".into());
@@ -205,6 +201,17 @@ fn judge(part: &mut BurnInPart, request: &BurnInRequest, stopped: bool) {
             true => reasons,
             false => format!("{reasons}: {}", part.detail),
         };
+    }
+}
+
+/// A part whose measurements are still to come.
+fn begun(name: impl Into<String>, unit: &str, errors: u64, detail: impl Into<String>) -> BurnInPart {
+    BurnInPart {
+        name: name.into(),
+        unit: unit.into(),
+        errors,
+        detail: detail.into(),
+        ..BurnInPart::default()
     }
 }
 

@@ -90,7 +90,7 @@ fn each_threshold_is_its_own_reason() {
         min_disk_mb_per_s: Some(1e9),
         ..only_disk.clone()
     };
-    assert!(judged(&fast, &room()).contains("at least 1000000000MB/s required"));
+    assert!(judged(&fast, &room()).contains("at least 1000000000 MB/s required"));
     let failing = Room { step: 2, ..room() };
     assert!(judged(&only_disk, &failing).starts_with("2 corrected memory errors, at most 0 allowed"));
 }
@@ -116,7 +116,7 @@ fn a_disk_that_cannot_be_read_fails_and_the_others_are_read() {
 }
 
 #[test]
-fn it_stops_when_told() {
+fn a_stopped_burn_in_ends_early_and_does_not_pass() {
     let stop = Arc::new(AtomicBool::new(false));
     let long = BurnInRequest {
         cpu_seconds: 600,
@@ -125,14 +125,10 @@ fn it_stops_when_told() {
         ..SHORT
     };
     let (_file, disk) = disk(8 << 20);
-    let started = Instant::now();
     let result = run(&long, &[disk], &room(), stop.clone(), &mut |_| {
         stop.store(true, Ordering::Relaxed)
     });
-    assert!(
-        !result.passed && started.elapsed() < Duration::from_secs(60),
-        "{result:#?}"
-    );
+    assert!(!result.passed, "{result:#?}");
     assert!(result.parts[0].detail.contains("stopped early"));
 }
 

@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_whose_alias_stands_only_in_uevent_is_found_once() {
+    fn a_device_with_its_alias_only_in_uevent_is_found_once() {
         let dir = tempfile::tempdir().unwrap();
         let host = dir.path().join("pci0000:00/0000:00:05.0");
         let card = host.join("mmc_host/mmc0/mmc0:4567");

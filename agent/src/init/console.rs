@@ -237,19 +237,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_console_that_takes_nothing_holds_nobody_for_long() {
+    fn a_blocked_console_does_not_block_the_agent() {
         assert!(all_within(Duration::from_secs(60), vec![1, 2, 3], drop));
         let (never, held) = mpsc::channel::<()>();
-        let started = Instant::now();
         let all = all_within(Duration::from_millis(30), vec![held], |held| {
             let _ = held.recv();
         });
-        assert!(!all && started.elapsed() >= Duration::from_millis(30));
+        assert!(!all);
         drop(never);
     }
 
     #[test]
-    fn the_firmwares_own_console_is_one_for_lines_and_for_the_rescue() {
+    fn the_firmwares_own_console_gets_lines_and_the_rescue_prompt() {
         let names = |screen: &str| Vec::from_iter(chosen("ttyS0 tty0\n", screen, Some("ttyS1")));
         assert_eq!(names("tty0"), ["tty0", "ttyS0", "ttyS1"]);
         assert_eq!(names("tty1"), ["tty1", "ttyS0", "ttyS1"]);

@@ -13,6 +13,7 @@ mod system;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -187,12 +188,10 @@ async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
 
 /// Shows what the machine is booted for, and sets the clock.
 fn told(args: &BootArgs, console: &Arc<dyn Console>) {
-    console.line(&format!(
-        "booted to {} for {} by {}",
-        args.purpose,
-        args.mac,
-        plain(&args.server)
-    ));
+    let BootArgs {
+        purpose, mac, server, ..
+    } = args;
+    console.line(&format!("booted to {purpose} for {mac} by {}", plain(server)));
     set_clock(args.time, args.purpose, console.as_ref());
 }
 
@@ -269,11 +268,7 @@ async fn boot_nic(
             return Ok(found.clone());
         }
         let names: Vec<String> = here.iter().map(|i| format!("{} {}", i.name, i.mac)).collect();
-        let names = if names.is_empty() {
-            "none".to_owned()
-        } else {
-            names.join(", ")
-        };
+        let names = listed(names, "none");
         if started.elapsed() > NIC_WAIT {
             return Err(format!(
                 "the NIC {} that booted has no driver here; NICs found: {names}",
@@ -320,23 +315,23 @@ async fn settle(mut drivers: ColdPlug, console: Arc<dyn Console>) -> String {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    if disks.is_empty() {
-        "none found".to_owned()
+    listed(disks.into_iter().collect(), "none found")
+}
+
+fn listed(names: Vec<String>, none: &str) -> String {
+    if names.is_empty() {
+        none.to_owned()
     } else {
-        disks.into_iter().collect::<Vec<_>>().join(", ")
+        names.join(", ")
     }
 }
 
 /// Names of block devices that have hardware behind them.
 fn block_devices() -> BTreeSet<String> {
-    let Ok(entries) = fs::read_dir("/sys/block") else {
-        return BTreeSet::new();
-    };
-    entries
-        .flatten()
-        .filter(|e| e.path().join("device").exists())
-        .filter_map(|e| e.file_name().into_string().ok())
-        .collect()
+    let folder = Path::new("/sys/block");
+    let mut names = report::names(folder);
+    names.retain(|name| folder.join(name).join("device").exists());
+    names.into_iter().collect()
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {

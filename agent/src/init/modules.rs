@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns() {
+    fn patterns_match_as_in_fnmatch() {
         for (pattern, text) in [
             ("a*c", "abbbc"),
             ("*", ""),

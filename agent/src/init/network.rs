@@ -3,15 +3,17 @@
 use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use inventory_api::Mac;
 use mozim::{DhcpV4Client, DhcpV4Config, DhcpV4Lease, DhcpV4State};
-use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
+use rtnetlink::{AddressGetRequest, Handle, LinkUnspec, RouteMessageBuilder};
 
 use crate::console::Console;
+use crate::report::{attribute, number};
 
 /// Time for one DHCP attempt before it is reported and retried.
 const ATTEMPT_SECONDS: u32 = 20;
@@ -32,17 +34,11 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/sys/class/net")?.flatten() {
         let path = entry.path();
-        let text = |file: &str| {
-            fs::read_to_string(path.join(file))
-                .ok()
-                .map(|t| t.trim().to_owned())
-        };
-        if !path.join("device").exists() {
-            continue;
-        }
-        if let (Some(Ok(mac)), Some(Ok(index)), Ok(name)) = (
-            text("address").map(|t| t.parse()),
-            text("ifindex").map(|t| t.parse()),
+        let (mac, index) = (number(&path.join("address")), number(&path.join("ifindex")));
+        if let (true, Some(mac), Some(index), Ok(name)) = (
+            path.join("device").exists(),
+            mac,
+            index,
             entry.file_name().into_string(),
         ) {
             found.push(Interface { name, index, mac });
@@ -72,24 +68,17 @@ pub struct Settings {
 pub fn settings(lease: &DhcpV4Lease) -> Settings {
     let classless = lease.classless_routes.as_deref().unwrap_or_default();
     let routes = if classless.is_empty() {
-        let gateways = lease.gateways.as_deref().unwrap_or_default();
-        gateways
-            .iter()
-            .take(1)
-            .map(|g| (Ipv4Addr::UNSPECIFIED, 0, *g))
-            .collect()
+        let gateways = lease.gateways.iter().flatten().take(1);
+        gateways.map(|g| (Ipv4Addr::UNSPECIFIED, 0, *g)).collect()
     } else {
-        classless
-            .iter()
-            .take(32)
+        let routes = classless.iter().take(32);
+        routes
             .map(|r| (r.destination, r.prefix_length.min(32), r.router))
             .collect()
     };
     let word = |d: &String| {
-        !d.is_empty()
-            && d.len() < 254
-            && d.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+        (1..254).contains(&d.len()) && d.bytes().all(plain)
     };
     Settings {
         address: lease.yiaddr,
@@ -121,15 +110,26 @@ impl Kept {
 async fn let_go(handle: &Handle, index: u32) {
     let down = LinkUnspec::new_with_index(index).down().build();
     let _ = handle.link().set(down).execute().await;
-    let mut addresses = handle.address().get().set_link_index_filter(index).execute();
+    remove(handle, handle.address().get(), index).await;
+}
+
+/// Removes these addresses of an interface.
+async fn remove(handle: &Handle, which: AddressGetRequest, index: u32) {
+    let mut addresses = which.set_link_index_filter(index).execute();
     while let Ok(Some(message)) = addresses.try_next().await {
         let _ = handle.address().del(message).execute().await;
     }
 }
 
+/// A file of the interface in sysfs; empty if it cannot be read.
+fn state(interface: &Interface, file: &str) -> String {
+    let path = format!("/sys/class/net/{}/{file}", interface.name);
+    attribute(Path::new(&path)).unwrap_or_default()
+}
+
 /// Whether the NIC reports a link.
 pub fn has_carrier(interface: &Interface) -> bool {
-    fs::read_to_string(format!("/sys/class/net/{}/carrier", interface.name)).is_ok_and(|t| t.trim() == "1")
+    state(interface, "carrier") == "1"
 }
 
 fn netlink() -> Result<Handle, String> {
@@ -229,19 +229,16 @@ async fn client(interface: &Interface) -> Result<DhcpV4Client, String> {
 }
 
 async fn carrier(interface: &Interface, console: &dyn Console) {
-    let text = |file: &str| {
-        fs::read_to_string(format!("/sys/class/net/{}/{file}", interface.name))
-            .map_or(String::new(), |t| t.trim().to_owned())
-    };
     // A carrier alone is not enough: until the link is operational the kernel drops packets, and the first
     // DISCOVER would cost four seconds. Drivers without this state report "unknown".
-    let ready = || text("carrier") == "1" && matches!(text("operstate").as_str(), "up" | "unknown");
+    let operational = || matches!(state(interface, "operstate").as_str(), "up" | "unknown");
+    let ready = || has_carrier(interface) && operational();
     let started = tokio::time::Instant::now();
     let mut said = false;
     while !ready() {
         if started.elapsed() > CARRIER {
             console.line(&format!(
-                "network: {} has no link after {} s, asking for an address all the same",
+                "network: {} has no link after {} s, trying DHCP anyway",
                 interface.name,
                 CARRIER.as_secs()
             ));
@@ -258,7 +255,7 @@ async fn carrier(interface: &Interface, console: &dyn Console) {
     }
 }
 
-/// Renews the lease for ever. An expired address stays until there is a new one: without any address the
+/// Renews the lease until the machine reboots. An expired address stays until there is a new one: without any address the
 /// machine could not even report the problem.
 async fn keep(
     mut client: DhcpV4Client,
@@ -315,16 +312,13 @@ async fn apply(
     if let Some(before) = before
         && (before.address, before.prefix) != (next.address, next.prefix)
     {
-        let mut addresses = handle
-            .address()
-            .get()
-            .set_link_index_filter(interface.index)
-            .set_prefix_length_filter(before.prefix)
-            .set_address_filter(before.address.into())
-            .execute();
-        while let Ok(Some(message)) = addresses.try_next().await {
-            let _ = handle.address().del(message).execute().await;
-        }
+        let old = handle.address().get().set_prefix_length_filter(before.prefix);
+        remove(
+            handle,
+            old.set_address_filter(before.address.into()),
+            interface.index,
+        )
+        .await;
     }
     handle
         .address()
@@ -374,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lease_means() {
+    fn a_lease_gives_address_routes_mtu_and_domain() {
         let mut lease = lease();
         lease.mtu = Some(68);
         lease.domain_name = Some("a b\nnameserver 6.6.6.6".into());

@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shell_and_what_asks_the_kernel_can_be_run() {
+    fn the_shell_and_the_reboot_tools_are_executable() {
         let root = tempfile::tempdir().unwrap();
         install(root.path(), b"busybox").unwrap();
         // A second rescue finds the files of the first.

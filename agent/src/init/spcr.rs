@@ -1,8 +1,9 @@
 //! The firmware's own console, from ACPI's Serial Port Console Redirection Table (Microsoft, revision 1.10). It finds
 //! the remote console where that is not the port on the kernel command line. Pure except for [`console`].
 
-use std::fs;
 use std::path::Path;
+
+use crate::report::{attribute, names, read_bounded};
 
 /// Longest table read; real ones have 80 to 90 bytes.
 const LIMIT: u64 = 4096;
@@ -44,23 +45,16 @@ fn parse(table: &[u8]) -> Option<Port> {
 
 /// The kernel's name of a port, e.g. "ttyS1", found by the hexadecimal address below `tty` (/sys/class/tty).
 fn name(tty: &Path, file: &str, address: u64) -> Option<String> {
-    let mut names: Vec<String> = fs::read_dir(tty)
-        .ok()?
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| {
-            let text = fs::read_to_string(tty.join(name).join(file)).unwrap_or_default();
-            let hex = text.trim().trim_start_matches("0x").trim_start_matches("0X");
-            u64::from_str_radix(hex, 16) == Ok(address)
-        })
-        .collect();
-    names.sort();
-    names.into_iter().next()
+    names(tty).into_iter().find(|name| {
+        let text = attribute(&tty.join(name).join(file)).unwrap_or_default();
+        let hex = text.trim_start_matches("0x").trim_start_matches("0X");
+        u64::from_str_radix(hex, 16) == Ok(address)
+    })
 }
 
 /// Name and speed of the firmware's console, where this kernel has a driver for it.
 pub(super) fn console() -> Option<(String, Option<u32>)> {
-    let (table, _) = crate::report::read_bounded(Path::new(TABLE), LIMIT).ok()?;
+    let (table, _) = read_bounded(Path::new(TABLE), LIMIT).ok()?;
     let port = parse(&table)?;
     let name = name(Path::new("/sys/class/tty"), port.file, port.address)?;
     Some((name, port.baud))
@@ -74,6 +68,8 @@ pub fn fuzz(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn table(space: u8, address: u64, baud: u8) -> Vec<u8> {
@@ -86,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_and_speeds() {
+    fn the_table_gives_port_and_speed() {
         let port = |file, address, baud| Some(Port { file, address, baud });
         assert_eq!(parse(&table(1, 0x2f8, 7)), port("port", 0x2f8, Some(115_200)));
         assert_eq!(

@@ -11,26 +11,21 @@ use nix::sys::reboot::RebootMode;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
+/// For file systems that show the kernel's own data.
+const KERNEL: MsFlags = MsFlags::MS_NOSUID
+    .union(MsFlags::MS_NODEV)
+    .union(MsFlags::MS_NOEXEC);
+
 /// Mounts the kernel's file systems. Returns a description of each failure.
 pub fn mount_all() -> Vec<String> {
-    let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let no_devices = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     let mut failures = Vec::new();
     for (kind, at, flags, options) in [
-        ("proc", "/proc", safe, None),
-        ("sysfs", "/sys", safe, None),
+        ("proc", "/proc", KERNEL, None),
+        ("sysfs", "/sys", KERNEL, None),
         ("devtmpfs", "/dev", MsFlags::MS_NOSUID, Some("mode=0755")),
-        (
-            "tmpfs",
-            "/run",
-            MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-            Some("mode=0755"),
-        ),
-        (
-            "tmpfs",
-            "/tmp",
-            MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-            Some("mode=1777"),
-        ),
+        ("tmpfs", "/run", no_devices, Some("mode=0755")),
+        ("tmpfs", "/tmp", no_devices, Some("mode=1777")),
     ] {
         if let Err(why) = mount_one(kind, at, flags, options) {
             failures.push(why);
@@ -50,8 +45,7 @@ pub fn mount_efivarfs() -> Result<(), String> {
     if !Path::new(at).exists() {
         return Ok(());
     }
-    let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount_one("efivarfs", at, safe, None)
+    mount_one("efivarfs", at, KERNEL, None)
 }
 
 fn mount_one(kind: &str, at: &str, flags: MsFlags, options: Option<&str>) -> Result<(), String> {
@@ -64,7 +58,7 @@ fn mount_one(kind: &str, at: &str, flags: MsFlags, options: Option<&str>) -> Res
     }
 }
 
-/// Reaps orphaned zombies, for ever. Children started by this program are awaited by their starter: only a
+/// Reaps orphaned zombies; never returns. Children started by this program are awaited by their starter: only a
 /// process that is still a zombie after a whole round is an orphan.
 pub async fn reap_orphans() -> Infallible {
     let mut seen: Option<Pid> = None;

@@ -93,8 +93,8 @@ impl Databases {
                 Some(_) => wrong.push(format!("not in group {name}")),
             }
         }
-        sudo(root, account, &mut wrong);
-        keys(root, account, &passwd, &mut wrong);
+        wrong.extend(sudo(root, account));
+        wrong.extend(keys(root, account, &passwd));
         wrong
     }
 
@@ -114,26 +114,18 @@ impl Databases {
 }
 
 /// Checks the file in /etc/sudoers.d that the installer writes for an account. Root needs none.
-fn sudo(root: &Path, account: &Account, wrong: &mut Vec<String>) {
+fn sudo(root: &Path, account: &Account) -> Vec<String> {
     let place = install::sudoers_path(account);
-    let asked = account.sudo && account.name != "root";
     let Some(path) = under(root, &place) else {
-        wrong.push(format!("{place:?} is not a path"));
-        return;
+        return vec![format!("{place:?} is not a path")];
     };
-    let text = match read_text(&path, LIMIT) {
-        Ok(text) => text,
-        Err(e) => {
-            if asked {
-                wrong.push(format!("{place}: {e}"));
-            }
-            return;
-        }
+    let text = match (read_text(&path, LIMIT), account.sudo && account.name != "root") {
+        (Ok(text), true) => text,
+        (Ok(_), false) => return vec!["has a sudo rule that was not requested".into()],
+        (Err(e), true) => return vec![format!("{place}: {e}")],
+        (Err(_), false) => return Vec::new(),
     };
-    if !asked {
-        wrong.push("has a sudo rule that was not requested".into());
-        return;
-    }
+    let mut wrong = Vec::new();
     if text != install::sudoers_text(account) {
         wrong.push(format!("{place} differs from the plan"));
     }
@@ -143,35 +135,28 @@ fn sudo(root: &Path, account: &Account, wrong: &mut Vec<String>) {
     {
         wrong.push(format!("sudo file: {}", owner_and_mode(&meta)));
     }
+    wrong
 }
 
-fn keys(root: &Path, account: &Account, passwd: &Passwd<'_>, wrong: &mut Vec<String>) {
+fn keys(root: &Path, account: &Account, passwd: &Passwd<'_>) -> Vec<String> {
     if account.ssh_keys.is_empty() {
-        return;
+        return Vec::new();
     }
     let Some(home) = under(root, passwd.home) else {
-        wrong.push(format!("home directory {:?}", passwd.home));
-        return;
+        return vec![format!("home directory {:?}", passwd.home)];
     };
     let directory = home.join(".ssh");
     let file = directory.join("authorized_keys");
     let text = match read_text(&file, LIMIT) {
         Ok(text) => text,
-        Err(e) => {
-            wrong.push(format!("{}/.ssh/authorized_keys: {e}", passwd.home));
-            return;
-        }
+        Err(e) => return vec![format!("{}/.ssh/authorized_keys: {e}", passwd.home)],
     };
-    let missing = account
-        .ssh_keys
-        .iter()
-        .filter(|key| !text.lines().any(|line| line.trim() == key.trim()))
-        .count();
+    let mut wrong = Vec::new();
+    let keys = &account.ssh_keys;
+    let is_missing = |key: &&String| !text.lines().any(|line| line.trim() == key.trim());
+    let missing = keys.iter().filter(is_missing).count();
     if missing > 0 {
-        wrong.push(format!(
-            "{missing} of {} SSH keys missing",
-            account.ssh_keys.len()
-        ));
+        wrong.push(format!("{missing} of {} SSH keys missing", keys.len()));
     }
     // sshd (StrictModes) ignores keys that others can write, and nobody else needs to read them.
     for (what, path, mode) in [(".ssh", &directory, 0o700), ("authorized_keys", &file, 0o600)] {
@@ -185,4 +170,5 @@ fn keys(root: &Path, account: &Account, passwd: &Passwd<'_>, wrong: &mut Vec<Str
             Err(e) => wrong.push(format!("{what}: {e}")),
         }
     }
+    wrong
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use inventory_api::deploy::Script;
 use inventory_api::{PlanId, Sha256Digest, UnixMs};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -41,10 +43,12 @@ impl Default for FirstBoot {
     }
 }
 
-/// Maximum number of starts of one script: a run cut off by a power loss or crash is repeated, but not for ever.
+/// Maximum number of starts of one script: a run cut off by a power loss or crash is repeated, but not without end.
 const RUNS: u32 = 3;
 /// How much of the end of a script's output is kept, in bytes.
 const OUTPUT_KEPT: usize = 16 << 10;
+/// Debian's own for root.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Where records are.
 const RECORDS: &str = "var/lib/slipway-agent/firstboot";
 
@@ -59,7 +63,7 @@ pub struct Record {
     pub runs: u32,
     /// When the last run started.
     pub started_at: UnixMs,
-    /// How it ended; absent while it runs or if the machine went down meanwhile.
+    /// How it ended; absent while it runs or if the machine went down first.
     pub end: Option<End>,
 }
 
@@ -172,10 +176,7 @@ async fn run(root: &Path, file: &Path, limit: Duration) -> End {
     let spawned = command
         .current_dir(root)
         .env_clear()
-        .env(
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        )
+        .env("PATH", PATH)
         .env("HOME", "/root")
         .env("LANG", "C.UTF-8")
         .stdin(Stdio::null())
@@ -198,14 +199,13 @@ async fn run(root: &Path, file: &Path, limit: Duration) -> End {
         Err(_) => {
             if let Some(group) = group.and_then(|g| i32::try_from(g).ok()) {
                 // The script itself may already be gone; this is for its children.
-                let _ =
-                    nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::SIGKILL);
+                let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
             }
             let _ = child.wait().await;
             (format!("killed after {} s", limit.as_secs()), false)
         }
     };
-    // A service started by the script may hold the pipes open for ever.
+    // A service started by the script may keep the pipes open.
     let mut output = Vec::new();
     for reader in [out, err] {
         let abort = reader.abort_handle();

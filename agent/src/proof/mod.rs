@@ -5,7 +5,7 @@ mod files;
 mod first_boot;
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use inventory_api::PlanId;
 use inventory_api::agent::{VerifiedItem, VerifyRequest};
@@ -62,23 +62,17 @@ pub async fn verify(
         };
         item(format!("account {}", account.name), found)
     }));
-    items.extend(
-        expect
-            .cron
-            .iter()
-            .map(|job| item(format!("cron {}", job.name), cron(root, job))),
-    );
+    for job in &expect.cron {
+        items.push(item(format!("cron {}", job.name), cron(root, job)));
+    }
     for script in expect.scripts.iter().filter(|s| s.run == ScriptRun::Kept) {
         let found = script_in_place(root, script).map(|_| "in place".to_owned());
         items.push(item(format!("script {}", script.name), found));
     }
     let mounted = mounts(root);
-    items.extend(
-        expect
-            .mounts
-            .iter()
-            .map(|m| item(format!("mount {}", m.path), is_mounted(&mounted, m))),
-    );
+    for mount in &expect.mounts {
+        items.push(item(format!("mount {}", mount.path), is_mounted(&mounted, mount)));
+    }
     items.extend(guard(root));
     items
 }
@@ -96,24 +90,19 @@ fn guard(root: &Path) -> Option<VerifiedItem> {
 }
 
 fn item(what: String, found: Result<String, String>) -> VerifiedItem {
-    let (ok, mut found) = match found {
-        Ok(found) => (true, found),
-        Err(found) => (false, found),
-    };
-    if found.len() > 1000 {
-        found = found.chars().take(1000).collect();
-    }
+    let ok = found.is_ok();
+    let found = found.unwrap_or_else(|why| why).chars().take(1000).collect();
     VerifiedItem { what, ok, found }
 }
 
+/// The running kernel's own view; a simulated machine has only the file.
+fn live_or_file(root: &Path, live: &str, file: &str) -> PathBuf {
+    let live = root.join(live);
+    if live.exists() { live } else { root.join(file) }
+}
+
 fn hostname(root: &Path, asked: &str) -> VerifiedItem {
-    // The running kernel's host name; a simulated machine has only the file.
-    let live = root.join("proc/sys/kernel/hostname");
-    let path = if live.exists() {
-        live
-    } else {
-        root.join("etc/hostname")
-    };
+    let path = live_or_file(root, "proc/sys/kernel/hostname", "etc/hostname");
     let found = match read_text(&path, 4096) {
         Ok(name) if name.trim() == asked => Ok(asked.to_owned()),
         Ok(name) => Err(format!("{:?} instead of {asked:?}", name.trim())),
@@ -151,7 +140,7 @@ fn remove(root: &Path, script: &Script) -> Result<(), String> {
 }
 
 /// The script's file, if it has the requested content and can be run.
-fn script_in_place(root: &Path, script: &Script) -> Result<std::path::PathBuf, String> {
+fn script_in_place(root: &Path, script: &Script) -> Result<PathBuf, String> {
     if !is_name(&script.name) {
         return Err("its name cannot be a file name".into());
     }
@@ -171,12 +160,7 @@ fn script_in_place(root: &Path, script: &Script) -> Result<std::path::PathBuf, S
 
 /// The mounts (device, path, type) from the kernel; on a simulated machine from fstab.
 fn mounts(root: &Path) -> Result<Vec<Mounted>, String> {
-    let live = root.join("proc/self/mounts");
-    let path = if live.exists() {
-        live
-    } else {
-        root.join("etc/fstab")
-    };
+    let path = live_or_file(root, "proc/self/mounts", "etc/fstab");
     let text = read_text(&path, LIMIT).map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(parse_mounts(&text))
 }

@@ -142,7 +142,7 @@ fn wrong(items: &[VerifiedItem]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_right_system_holds_and_scripts_run_once() {
+async fn a_correct_system_passes_and_scripts_run_once() {
     let expect = expectation();
     let Some(dir) = installed(&expect) else { return };
     let items = look(dir.path(), &expect).await;
@@ -163,7 +163,7 @@ async fn a_right_system_holds_and_scripts_run_once() {
 }
 
 #[tokio::test]
-async fn who_reaches_the_boot_service_is_said_and_is_no_failure() {
+async fn who_reaches_the_boot_service_is_reported_but_is_no_failure() {
     let expect = expectation();
     let Some(dir) = installed(&expect) else { return };
     put(
@@ -296,7 +296,7 @@ async fn a_script_that_fails_hangs_or_was_cut_off() {
 }
 
 #[test]
-fn mount_tables() {
+fn mount_tables_are_parsed_with_their_escapes() {
     let table = parse_mounts("# x\n/dev/vda3 / ext4 rw 0 0\nnone /a\\040b tmpfs rw 0 0\nbroken\n");
     assert_eq!(table.len(), 2);
     assert_eq!(table[1].path, "/a b");

@@ -44,13 +44,12 @@ impl Poster<'_> {
     }
 
     fn facts(&self) -> Vec<String> {
-        let mut facts = vec![format!("serial  {}", shown(self.serial))];
-        facts.push(format!("model   {}", shown(self.model)));
-        facts.push(format!(
-            "place   {}",
-            self.place.map_or("not in the rack plan".to_owned(), ascii)
-        ));
-        facts
+        let shown = |text: Option<&str>, none: &str| text.map_or(none.to_owned(), ascii);
+        vec![
+            format!("serial  {}", shown(self.serial, "not reported")),
+            format!("model   {}", shown(self.model, "not reported")),
+            format!("place   {}", shown(self.place, "not in the rack plan")),
+        ]
     }
 
     /// Plain lines, for a serial console.
@@ -78,18 +77,10 @@ impl Poster<'_> {
     /// A full screen for a Linux console: cleared, with the last row free. At least 40 by 20 cells.
     pub fn screen(&self, columns: usize, rows: usize) -> String {
         let (columns, rows) = (columns.clamp(40, 240), rows.clamp(20, 100) - 1);
-        let code = self.page.and_then(qr).filter(|code| {
-            code.len() <= rows
-                && code
-                    .iter()
-                    .all(|l| l.chars().count() + 1 + TEXT_COLUMNS <= columns)
-        });
-        let code_columns = code
-            .iter()
-            .flatten()
-            .map(|l| l.chars().count())
-            .max()
-            .unwrap_or(0);
+        let wide = |code: &Vec<String>| code.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+        let fits = |code: &Vec<String>| code.len() <= rows && wide(code) + 1 + TEXT_COLUMNS <= columns;
+        let code = self.page.and_then(qr).filter(fits);
+        let code_columns = code.as_ref().map_or(0, wide);
         let width = match code {
             Some(_) => columns - code_columns - 1,
             None => columns,
@@ -155,23 +146,14 @@ fn grade(finding: &Finding) -> &'static str {
     }
 }
 
-fn shown(text: Option<&str>) -> String {
-    text.map_or("not reported".to_owned(), ascii)
-}
-
 /// A console font has little beyond ASCII, and terminals obey control characters.
 fn ascii(text: &str) -> String {
-    plain(text)
-        .chars()
-        .map(|c| if c.is_ascii() { c } else { '?' })
-        .collect()
+    plain(text).replace(|c: char| !c.is_ascii(), "?")
 }
 
 fn wrapped(text: &str, width: usize) -> Vec<String> {
-    textwrap::wrap(text, textwrap::Options::new(width).subsequent_indent("  "))
-        .into_iter()
-        .map(|line| line.into_owned())
-        .collect()
+    let lines = textwrap::wrap(text, textwrap::Options::new(width).subsequent_indent("  "));
+    lines.into_iter().map(|line| line.into_owned()).collect()
 }
 
 /// The code with its quiet zone. Colours are swapped, because "dark" means ink, which is bright on a console,

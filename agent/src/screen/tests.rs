@@ -147,7 +147,7 @@ fn hostile_words_are_harmless() {
 }
 
 #[test]
-fn without_an_expectation_it_holds() {
+fn without_an_expectation_the_screen_says_hold() {
     let poster = Poster::default();
     assert_eq!(
         poster.lines()[0],

@@ -50,17 +50,14 @@ pub enum Follow {
     Ask,
     /// Send a report, then poll again.
     Report,
-    Exit(Exit),
 }
 
 /// Parses an answer. A plan or an assignment with anything unknown in it is unknown as a whole.
 pub fn read(bytes: &[u8]) -> Result<Answer, String> {
-    let why = match serde_json::from_slice::<AssignmentResponse>(bytes) {
+    let why = match serde_json::from_slice(bytes) {
         Ok(AssignmentResponse { seq, assignment }) => {
-            return Ok(Answer {
-                seq,
-                what: What::Known(assignment),
-            });
+            let what = What::Known(assignment);
+            return Ok(Answer { seq, what });
         }
         Err(e) => e.to_string(),
     };
@@ -74,10 +71,8 @@ pub fn read(bytes: &[u8]) -> Result<Answer, String> {
         let steps = plan.get("steps").and_then(Value::as_array).map_or(0, Vec::len);
         Some((id, u32::try_from(steps).unwrap_or(0)))
     });
-    Ok(Answer {
-        seq,
-        what: What::Unknown { plan, why },
-    })
+    let what = What::Unknown { plan, why };
+    Ok(Answer { seq, what })
 }
 
 /// Polls for the assignment; the server holds the request while `last` is still current.
@@ -145,9 +140,9 @@ pub async fn follow(
         (Assignment::Task { id, task }, _) => super::task::run(machine, channel, *id, task).await?,
         (Assignment::Reboot { message }, _) => {
             console.end_poster();
-            return Ok(Follow::Exit(Exit::Reboot {
+            return Err(Exit::Reboot {
                 message: message.clone(),
-            }));
+            });
         }
         (Assignment::Install { plan }, Duty::MiniOs { site }) => {
             console.end_poster();
@@ -178,7 +173,7 @@ pub async fn follow(
     Ok(Follow::Ask)
 }
 
-/// Executes a plan and shows the outcome on the console. The server has already been told by then.
+/// Executes a plan and shows the outcome on the console. By then the server has the report.
 async fn run_plan(
     machine: &Machine,
     channel: &Channel,
@@ -209,11 +204,10 @@ async fn run_plan(
         )),
         Err(failure) => {
             console.line(&format!("install: FAILED: {}", plain(&failure.to_string())));
-            console.line(if failure.wrote {
-                "install: the disk was changed; the server decides what happens next"
-            } else {
-                "install: the disk was not changed; the server decides what happens next"
-            });
+            let was = if failure.wrote { "was" } else { "was not" };
+            console.line(&format!(
+                "install: the disk {was} changed; the server decides what happens next"
+            ));
         }
     }
 }
@@ -227,10 +221,7 @@ async fn wipe(machine: &Machine, channel: &Channel, disks: &[DiskTarget], site: 
         name: "wipe".into(),
         outcome,
     };
-    match channel
-        .post::<_, Permission>("step", &report(StepOutcome::Starting {}))
-        .await
-    {
+    match channel.post("step", &report(StepOutcome::Starting {})).await {
         Ok(Permission::Continue {}) => {}
         Ok(Permission::Stop { message }) => {
             console.line(&format!(
@@ -284,11 +275,8 @@ async fn verify(
     };
     let bad = verification.items.iter().filter(|i| !i.ok);
     for item in bad.clone().take(20) {
-        console.line(&format!(
-            "verify: FAILED: {}: {}",
-            plain(&item.what),
-            plain(&item.found)
-        ));
+        let (what, found) = (plain(&item.what), plain(&item.found));
+        console.line(&format!("verify: FAILED: {what}: {found}"));
     }
     console.line(&format!(
         "verify: {} of {} checks passed",
@@ -379,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_as_one() {
+    fn a_refused_poll_is_shown_as_refused() {
         let problem = inventory_api::Problem {
             status: 409,
             code: "busy".into(),

@@ -6,11 +6,7 @@ use std::time::Duration;
 /// by `random`, so that a rack of machines does not return in step after a server outage.
 pub fn pause(attempt: u32, first: Duration, cap: Duration, random: u32) -> Duration {
     let full = first
-        .saturating_mul(
-            1u32.checked_shl(attempt.saturating_sub(1))
-                .unwrap_or(u32::MAX)
-                .max(1),
-        )
+        .saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1)))
         .min(cap);
     let part = f64::from(random) / f64::from(u32::MAX);
     full.mul_f64(1.0 - part / 2.0)

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use inventory_api::boot::BootArgs;
 use inventory_api::text::with_causes;
 use inventory_api::{Problem, UnixMs};
+use reqwest::header::{CONTENT_TYPE, DATE, RANGE};
 use reqwest::{Response, StatusCode};
 use rustls::CertificateError;
 use serde::Serialize;
@@ -116,15 +118,16 @@ impl Channel {
         Channel::with(tls, &credentials.server, &credentials.boot_url, console, pace)
     }
 
-    /// Opens a channel for a claim.
-    pub fn open_without_credentials(
-        server: &str,
-        boot_url: &str,
+    /// Opens a channel for a machine that has only a boot ticket.
+    pub fn open_for_claim(
+        args: &BootArgs,
         ca_pem: &str,
         console: Arc<dyn Console>,
         pace: Pace,
-    ) -> Result<Channel, String> {
-        Channel::with(tls(ca_pem, None)?, server, boot_url, console, pace)
+    ) -> Result<Channel, Exit> {
+        tls(ca_pem, None)
+            .and_then(|tls| Channel::with(tls, &args.server, &args.boot_url, console, pace))
+            .map_err(impossible)
     }
 
     fn with(
@@ -162,14 +165,10 @@ impl Channel {
     /// Every response of the boot service carries the time in its Date header.
     async fn ask_time(&self) {
         let Some(time) = &self.time else { return };
-        let answer = self
-            .http
-            .head(format!("{}/boot/site", self.boot_url))
-            .timeout(TIME_ANSWER)
-            .send()
-            .await;
+        let request = self.http.head(format!("{}/boot/site", self.boot_url));
+        let answer = request.timeout(TIME_ANSWER).send().await;
         let told = answer.ok().and_then(|answer| {
-            let date = answer.headers().get(reqwest::header::DATE)?.to_str().ok()?;
+            let date = answer.headers().get(DATE)?.to_str().ok()?;
             Some(clock::ms(httpdate::parse_http_date(date).ok()?))
         });
         if let Some(told) = told.filter(|told| clock::believes(clock::now(), *told, time.valid)) {
@@ -177,7 +176,7 @@ impl Channel {
         }
     }
 
-    /// Posts to `/agent/v1/PATH` and reads the answer; retries for ever while the server is unreachable.
+    /// Posts to `/agent/v1/PATH` and reads the answer; retries as long as the server is unreachable.
     pub async fn post<B: Serialize, A: DeserializeOwned>(
         &self,
         path: &str,
@@ -209,16 +208,12 @@ impl Channel {
             Some(body) => self
                 .http
                 .post(url)
-                .header(reqwest::header::CONTENT_TYPE, "application/json")
+                .header(CONTENT_TYPE, "application/json")
                 .body(body),
             None => self.http.get(url),
         };
-        let response = request
-            .timeout(SILENCE + Duration::from_secs(15))
-            .send()
-            .await
-            .map_err(|e| away(&self.server, &e))?;
-        answer(response).await
+        let sent = request.timeout(SILENCE + Duration::from_secs(15)).send().await;
+        answer(sent.map_err(|e| away(&self.server, &e))?).await
     }
 
     /// Calls until there is an answer, showing from time to time what it waits for.
@@ -258,7 +253,7 @@ impl Channel {
         let base = if tls { &self.server } else { &self.boot_url };
         let mut request = self.http.get(format!("{base}{path}"));
         if from > 0 {
-            request = request.header(reqwest::header::RANGE, format!("bytes={from}-"));
+            request = request.header(RANGE, format!("bytes={from}-"));
         }
         request.send().await
     }
@@ -296,30 +291,29 @@ fn judge(status: StatusCode, bytes: Vec<u8>) -> Result<Vec<u8>, CallError> {
         return Ok(bytes);
     }
     let problem: Option<Problem> = serde_json::from_slice(&bytes).ok();
-    let words = problem
-        .as_ref()
-        .map_or(String::new(), |p| format!(": {}", plain(&p.detail)));
-    if status.is_server_error()
-        || status == StatusCode::TOO_MANY_REQUESTS
-        || status == StatusCode::REQUEST_TIMEOUT
-    {
+    if is_temporary(status) {
+        let words = problem.map_or(String::new(), |p| format!(": {}", plain(&p.detail)));
         return Err(CallError::Unreachable(format!(
             "the server answers {status}{words}"
         )));
     }
-    Err(match problem {
-        // The status line wins over a status in the body.
-        Some(problem) => CallError::Refused(Problem {
-            status: status.as_u16(),
-            ..problem
-        }),
-        None => CallError::Refused(Problem {
-            code: "http".into(),
-            title: "Refused".into(),
-            status: status.as_u16(),
-            detail: format!("the server answers {status} without a reason"),
-        }),
-    })
+    let problem = problem.unwrap_or_else(|| Problem {
+        code: "http".into(),
+        title: "Refused".into(),
+        status: 0,
+        detail: format!("the server answers {status} without a reason"),
+    });
+    // The status line wins over a status in the body.
+    Err(CallError::Refused(Problem {
+        status: status.as_u16(),
+        ..problem
+    }))
+}
+
+/// Whether the same call may succeed later.
+pub fn is_temporary(status: StatusCode) -> bool {
+    let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
+    status.is_server_error() || busy.contains(&status)
 }
 
 fn json(body: &impl Serialize) -> Result<Bytes, CallError> {
@@ -369,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses() {
+    fn each_status_is_an_answer_a_refusal_or_unreachable() {
         let problem = br#"{"type":"ticket-used","title":"t","status":200,"detail":"d"}"#.to_vec();
         assert_eq!(judge(StatusCode::OK, vec![1]), Ok(vec![1]));
         match judge(StatusCode::CONFLICT, problem.clone()) {

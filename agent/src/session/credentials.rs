@@ -20,12 +20,11 @@ pub fn make_key() -> Result<Key, String> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(failed)?;
     let mut params = rcgen::CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "slipway machine");
+    let name = &mut params.distinguished_name;
+    name.push(rcgen::DnType::CommonName, "slipway machine");
     let csr_pem = params
         .serialize_request(&key)
-        .and_then(|r| r.pem())
+        .and_then(|request| request.pem())
         .map_err(failed)?;
     Ok(Key {
         key_pem: key.serialize_pem(),
@@ -56,9 +55,8 @@ pub fn tls(ca_pem: &str, credentials: Option<(&str, &str)>) -> Result<rustls::Cl
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
         let certificate = certificate.map_err(|e| format!("the CA certificate cannot be read: {e:?}"))?;
-        roots
-            .add(certificate)
-            .map_err(|e| format!("the CA certificate cannot be used: {e}"))?;
+        let added = roots.add(certificate);
+        added.map_err(|e| format!("the CA certificate cannot be used: {e}"))?;
     }
     if roots.is_empty() {
         return Err("there is no CA certificate in the CA file".into());

@@ -8,14 +8,16 @@ use futures::StreamExt;
 use inventory_api::agent::{Permission, Progress, StepOutcome, StepReport};
 use inventory_api::plan::{ImageChannel, ImageSource};
 use inventory_api::text::with_causes;
+use reqwest::header::CONTENT_RANGE;
 use reqwest::{Response, StatusCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Pace;
-use super::channel::{CallError, Channel};
+use super::channel::{CallError, Channel, is_temporary};
 use crate::console::Console;
 use crate::install::{ByteStream, FetchError, Link};
+use crate::plain::plain;
 
 /// One run's link to the server. A separate task sends progress, only the newest value.
 pub struct ServerLink {
@@ -102,6 +104,10 @@ impl Link for ServerLink {
         self.progress.send_replace(Some(progress));
     }
 
+    fn note(&self, text: &str) {
+        self.console.line(&format!("install: {}", plain(text)));
+    }
+
     fn fetch(
         &self,
         source: &ImageSource,
@@ -135,21 +141,12 @@ fn safe_path(path: &str) -> bool {
 
 /// Whether the response is the rest of the image from offset `from`.
 fn opened(response: &Response, path: &str, from: u64, total: u64) -> Result<(), FetchError> {
-    let header = |name: reqwest::header::HeaderName| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned)
-    };
-    judge(
-        response.status(),
-        header(reqwest::header::CONTENT_RANGE).as_deref(),
-        response.content_length(),
-        from,
-        total,
-    )
-    .map_err(|(retry, why)| {
+    let range = response
+        .headers()
+        .get(CONTENT_RANGE)
+        .and_then(|range| range.to_str().ok());
+    let judged = judge(response.status(), range, response.content_length(), from, total);
+    judged.map_err(|(retry, why)| {
         let why = format!("image {path} from byte {from}: {why}");
         if retry {
             FetchError::Retry(why)
@@ -167,19 +164,12 @@ fn judge(
     from: u64,
     total: u64,
 ) -> Result<(), (bool, String)> {
-    if status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
-        )
-    {
+    if is_temporary(status) {
         return Err((true, format!("the server answers {status}")));
     }
     match status {
         StatusCode::OK if from == 0 => {}
-        StatusCode::OK => {
-            return Err((false, "the server does not support range requests".into()));
-        }
+        StatusCode::OK => return Err((false, "the server does not support range requests".into())),
         StatusCode::PARTIAL_CONTENT => {
             let starts = range
                 .and_then(|r| r.strip_prefix("bytes "))
@@ -191,15 +181,13 @@ fn judge(
         }
         other => return Err((false, format!("the server answers {other}"))),
     }
-    match length {
-        Some(length) if length != total.saturating_sub(from) => Err((
+    let planned = total.saturating_sub(from);
+    match length.filter(|length| *length != planned) {
+        Some(length) => Err((
             false,
-            format!(
-                "the server has {length} bytes, the plan says {}",
-                total.saturating_sub(from)
-            ),
+            format!("the server has {length} bytes, the plan says {planned}"),
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -223,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn paths() {
+    fn only_plain_paths_on_the_server_are_fetched() {
         assert!(safe_path("/images/ab"));
         for bad in ["", "images", "//evil/x", "/a b", "/a\r\nX: y", "http://x/"] {
             assert!(!safe_path(bad), "{bad:?}");

@@ -15,6 +15,7 @@ mod tests;
 #[cfg(test)]
 mod time_tests;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ pub struct Machine {
     pub duty: Duty,
     /// Where progress is shown.
     pub console: Arc<dyn Console>,
-    /// Called with the server's time after a claim, and on an installed system whose own clock is lost.
+    /// Called with the server's time after a claim, and on an installed system whose own clock has lost the time.
     pub server_time: Option<ServerTime>,
     /// Timeouts and intervals.
     pub pace: Pace,
@@ -148,11 +149,14 @@ pub async fn run(machine: Machine) -> Exit {
     tokio::select! {
         biased;
         () = cancel.cancelled() => Exit::Cancelled,
-        ended = talk(&machine) => ended.unwrap_or_else(|exit| exit),
+        ended = talk(&machine) => {
+            let Err(exit) = ended;
+            exit
+        }
     }
 }
 
-async fn talk(machine: &Machine) -> Result<Exit, Exit> {
+async fn talk(machine: &Machine) -> Result<Infallible, Exit> {
     let credentials = match &machine.origin {
         Origin::Ticket { args, ca_pem } => claim(machine, args, ca_pem).await?,
         Origin::Stored(credentials) => credentials.clone(),
@@ -188,7 +192,6 @@ async fn talk(machine: &Machine) -> Result<Exit, Exit> {
                 send_report(machine, &channel).await?;
                 reported = Instant::now();
             }
-            assignment::Follow::Exit(exit) => return Ok(exit),
         }
     }
 }
@@ -202,15 +205,9 @@ async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Crede
         boot_mac: args.mac,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let channel = Channel::open_without_credentials(
-        &args.server,
-        &args.boot_url,
-        ca_pem,
-        machine.console.clone(),
-        machine.pace,
-    )
-    .map_err(impossible)?;
-    machine.console.line(&format!(
+    let channel = Channel::open_for_claim(args, ca_pem, machine.console.clone(), machine.pace)?;
+    let console = &machine.console;
+    console.line(&format!(
         "server: asking {} who this machine is",
         plain(&args.server)
     ));
@@ -218,11 +215,9 @@ async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Crede
     if let Some(set) = &machine.server_time {
         set(answer.server_time);
     }
-    machine
-        .console
-        .line(&format!("server: this is machine {}", answer.machine));
+    console.line(&format!("server: this is machine {}", answer.machine));
     if let Some(page) = &answer.page_url {
-        machine.console.line(&format!("server: see {}", plain(page)));
+        console.line(&format!("server: see {}", plain(page)));
     }
     Ok(Credentials {
         machine: answer.machine,
@@ -238,10 +233,8 @@ async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Crede
 async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
     let roots = machine.roots.clone();
     let console = &machine.console;
-    let mut report = match tokio::task::spawn_blocking(move || report::collect(&roots)).await {
-        Ok(report) => report,
-        Err(e) => return Err(impossible(format!("the collectors failed: {e}"))),
-    };
+    let collected = tokio::task::spawn_blocking(move || report::collect(&roots)).await;
+    let mut report = collected.map_err(|e| impossible(format!("the collectors failed: {e}")))?;
     // Only the boot arguments say which NIC booted; the plan's default network depends on it.
     if let Origin::Ticket { args, .. } = &machine.origin {
         report.boot.boot_mac.get_or_insert(args.mac);
@@ -267,10 +260,8 @@ async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
             console.line(&format!("report: {}", plain(&answer.message)));
             // The installed system's console belongs to its users.
             if matches!(machine.duty, Duty::MiniOs { .. }) {
-                let named: Vec<&str> = [&system.manufacturer, &system.product]
-                    .into_iter()
-                    .filter_map(|n| n.as_deref())
-                    .collect();
+                let named = [system.manufacturer, system.product].into_iter().flatten();
+                let named: Vec<String> = named.collect();
                 let model = (!named.is_empty()).then(|| named.join(" "));
                 console.poster(&Poster {
                     check: answer.check.as_ref(),

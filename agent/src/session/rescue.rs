@@ -7,7 +7,7 @@ use inventory_api::boot::BootArgs;
 use inventory_api::rescue::{RescueRequest, RescueResponse, RescueStep, SHELL_PATH};
 
 use super::channel::Channel;
-use super::{CallError, Exit, Pace, impossible};
+use super::{CallError, Exit, Pace};
 use crate::console::Console;
 
 /// The link to the server of a machine booted for rescue.
@@ -22,9 +22,7 @@ impl Rescue {
     /// # Errors
     /// The server's CA certificate or address cannot be used.
     pub fn open_channel(args: BootArgs, ca_pem: &str, console: Arc<dyn Console>) -> Result<Rescue, Exit> {
-        let channel =
-            Channel::open_without_credentials(&args.server, &args.boot_url, ca_pem, console, Pace::default())
-                .map_err(impossible)?;
+        let channel = Channel::open_for_claim(&args, ca_pem, console, Pace::default())?;
         Ok(Rescue { channel, args })
     }
 

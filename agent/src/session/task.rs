@@ -29,8 +29,8 @@ pub(super) async fn run(machine: &Machine, channel: &Channel, id: u64, task: &Ta
             done("a new report was sent")
         }
         (Task::Identify { seconds }, _) => {
-            let seconds = *seconds;
-            match tokio::task::spawn_blocking(move || bmc::identify(u32::from(seconds))).await {
+            let (roots, seconds) = (machine.roots.clone(), *seconds);
+            match tokio::task::spawn_blocking(move || bmc::identify(&roots, seconds.into())).await {
                 Ok(Ok(())) if seconds == 0 => done("the locate LED is off"),
                 Ok(Ok(())) => {
                     console.line(&format!("task: the locate LED is on for {seconds} s"));
@@ -118,31 +118,26 @@ async fn burn_in(
 }
 
 fn judged(result: BurnInResult) -> TaskOutcome {
-    let wrong: Vec<String> = result
-        .parts
-        .iter()
-        .filter(|p| !p.passed)
-        .map(|p| format!("{}: {}", p.name, p.detail))
-        .collect();
     if result.passed {
-        TaskOutcome::Done {
-            detail: format!(
-                "burn-in passed, {} parts in {} s",
-                result.parts.len(),
-                result.elapsed_ms / 1000
-            ),
+        let (parts, seconds) = (result.parts.len(), result.elapsed_ms / 1000);
+        return TaskOutcome::Done {
+            detail: format!("burn-in passed, {parts} parts in {seconds} s"),
             burn_in: Some(Box::new(result)),
-        }
-    } else {
-        TaskOutcome::Failed {
-            code: "burn-in-failed".to_owned(),
-            detail: if wrong.is_empty() {
-                "the burn-in was stopped early".to_owned()
-            } else {
-                wrong.join("; ")
-            },
-            burn_in: Some(Box::new(result)),
-        }
+        };
+    }
+    let wrong = result.parts.iter().filter(|part| !part.passed);
+    let wrong: Vec<String> = wrong
+        .map(|part| format!("{}: {}", part.name, part.detail))
+        .collect();
+    let stopped = || "the burn-in was stopped early".to_owned();
+    TaskOutcome::Failed {
+        code: "burn-in-failed".to_owned(),
+        detail: if wrong.is_empty() {
+            stopped()
+        } else {
+            wrong.join("; ")
+        },
+        burn_in: Some(Box::new(result)),
     }
 }
 
@@ -156,10 +151,7 @@ impl Drop for StopOnDrop {
 }
 
 async fn tell(channel: &Channel, id: u64, outcome: TaskOutcome) -> Result<Permission, Exit> {
-    match channel
-        .post::<_, Permission>("task", &TaskReport { id, outcome })
-        .await
-    {
+    match channel.post("task", &TaskReport { id, outcome }).await {
         Ok(permission) => Ok(permission),
         // The next assignment is the server's answer.
         Err(e) => Ok(Permission::Stop {

@@ -47,6 +47,17 @@ struct Server {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
+fn args(server: &str) -> BootArgs {
+    BootArgs {
+        server: server.to_owned(),
+        boot_url: "http://127.0.0.1:1".into(),
+        mac: Mac([2, 0, 0, 0, 0, 1]),
+        ticket: "very-secret-ticket".into(),
+        time: UnixMs(0),
+        purpose: Purpose::Commission,
+    }
+}
+
 fn ok(value: Value) -> Answer {
     Answer::Send(200, value.to_string().into_bytes())
 }
@@ -240,14 +251,7 @@ fn bench(server: &Server) -> Bench {
     };
     let machine = Machine {
         origin: Origin::Ticket {
-            args: BootArgs {
-                server: server.url.clone(),
-                boot_url: "http://127.0.0.1:1".into(),
-                mac: Mac([2, 0, 0, 0, 0, 1]),
-                ticket: "very-secret-ticket".into(),
-                time: UnixMs(0),
-                purpose: Purpose::Commission,
-            },
+            args: args(&server.url),
             ca_pem: server.ca.pem(),
         },
         roots: Roots::under(dir.path().join("nothing")),
@@ -292,7 +296,7 @@ fn assignment(seq: u64, what: Value) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lost_answers_and_a_server_that_is_away() {
+async fn calls_are_repeated_until_a_server_that_is_away_answers() {
     let claims: Arc<Mutex<Vec<Value>>> = Arc::default();
     let nonces: Arc<Mutex<Vec<Value>>> = Arc::default();
     let (seen_claims, seen_nonces) = (Arc::clone(&claims), Arc::clone(&nonces));
@@ -348,7 +352,7 @@ async fn lost_answers_and_a_server_that_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_used_ticket_ends_it() {
+async fn a_used_ticket_ends_the_session() {
     let server = server(|_, _| {
         let problem =
             json!({"type": "ticket-used", "title": "Used", "status": 409, "detail": "claimed by another"});
@@ -398,7 +402,7 @@ fn wipe() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stop_before_a_write() {
+async fn a_stop_before_the_first_write_leaves_the_disk_alone() {
     let stop = serde_json::to_value(Permission::Stop {
         message: "not now".into(),
     })
@@ -414,7 +418,7 @@ async fn stop_before_a_write() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wipe_is_done_and_told() {
+async fn a_wipe_is_done_and_reported() {
     let go = serde_json::to_value(Permission::Continue {}).unwrap();
     let (steps, said, disk) = steps_of(vec![wipe()], go).await;
     assert!(
@@ -469,14 +473,8 @@ async fn a_cut_download_goes_on_where_it_was() {
     })
     .await;
     let lines = Arc::new(Lines::default());
-    let channel = Channel::open_without_credentials(
-        &server.url,
-        "http://127.0.0.1:1",
-        &server.ca.pem(),
-        lines.clone(),
-        pace(),
-    )
-    .unwrap();
+    let channel =
+        Channel::open_for_claim(&args(&server.url), &server.ca.pem(), lines.clone(), pace()).unwrap();
     let link = ServerLink::new(channel, lines, &pace(), 1);
     let mut source = ImageSource {
         path: "/images/a".into(),

@@ -14,6 +14,7 @@ pub mod conflict;
 pub mod delivery;
 pub mod deploy;
 pub mod dhcp;
+pub mod efi;
 pub mod guid;
 pub mod id;
 pub mod image;

@@ -5,8 +5,9 @@ use std::time::SystemTime;
 use inventory_api::deploy::Account;
 use inventory_api::valid::{FIRST_UID, plain_path};
 
-use super::super::error::StepError;
+use super::super::error::{StepError, fail};
 use super::super::root::{Owner, ROOT, Root};
+use super::HEADER;
 use super::databases::{Databases, find, ids, put};
 
 /// Ids of regular accounts (UID_MIN and UID_MAX in Debian's login.defs).
@@ -115,15 +116,11 @@ pub fn sudoers_path(account: &Account) -> String {
 
 /// An account's sudo rule.
 pub fn sudoers_text(account: &Account) -> String {
-    let tag = if account.password_hash.is_some() {
-        ""
-    } else {
-        "NOPASSWD: "
+    let tag = match account.password_hash {
+        Some(_) => "",
+        None => "NOPASSWD: ",
     };
-    format!(
-        "# Written by Slipway when the system was installed.\n{} ALL=(ALL:ALL) {tag}ALL\n",
-        account.name
-    )
+    format!("{HEADER}{} ALL=(ALL:ALL) {tag}ALL\n", account.name)
 }
 
 pub(crate) fn apply(root: &Root, accounts: &[Account]) -> Result<(), StepError> {
@@ -145,10 +142,10 @@ pub(crate) fn apply(root: &Root, accounts: &[Account]) -> Result<(), StepError> 
     let entries = edit(&mut db, accounts, day).map_err(|e| StepError::new("accounts", e))?;
     for entry in &entries {
         if !root.exists(&entry.shell) {
-            return Err(StepError::new(
+            return fail(
                 "accounts",
                 format!("the image has no {}, the shell of {}", entry.shell, entry.name),
-            ));
+            );
         }
     }
     for (path, text, mode) in [
@@ -168,12 +165,8 @@ pub(crate) fn apply(root: &Root, accounts: &[Account]) -> Result<(), StepError> 
             home(root, account, entry)?;
         }
         if account.sudo && account.name != "root" {
-            root.write(
-                &sudoers_path(account),
-                sudoers_text(account).as_bytes(),
-                0o440,
-                ROOT,
-            )?;
+            let text = sudoers_text(account);
+            root.write(&sudoers_path(account), text.as_bytes(), 0o440, ROOT)?;
         }
     }
     Ok(())
@@ -189,13 +182,11 @@ fn home(root: &Root, account: &Account, entry: &Entry) -> Result<(), StepError> 
     }
     let dir = format!("{}/.ssh", entry.home);
     root.make_dir(&dir, 0o700, entry.owner)?;
-    let text = account.ssh_keys.join("\n") + "\n";
-    root.write(
-        &format!("{dir}/authorized_keys"),
-        text.as_bytes(),
-        0o600,
-        entry.owner,
-    )
+    let (path, text) = (
+        format!("{dir}/authorized_keys"),
+        account.ssh_keys.join("\n") + "\n",
+    );
+    root.write(&path, text.as_bytes(), 0o600, entry.owner)
 }
 
 #[cfg(test)]
@@ -221,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn golden_texts() {
+    fn the_account_databases_are_written_as_expected() {
         let mut db = image();
         let alice = Account {
             full_name: Some("Alice Ä.".into()),
@@ -306,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_would_say_something_else_are_refused() {
+    fn values_that_would_inject_fields_or_lines_are_refused() {
         let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ alice@host";
         let good = Account {
             ssh_keys: vec![key.into()],

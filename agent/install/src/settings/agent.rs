@@ -76,6 +76,6 @@ pub(crate) fn apply(
         root.write(&format!("{STATE_DIR}/{name}.pem"), pem.as_bytes(), 0o600, ROOT)?;
     }
     write_text(root, "/etc/systemd/system/slipway-agent.service", UNIT)?;
-    enable(root, "slipway-agent.service", &["multi-user.target"])?;
+    enable(root, "slipway-agent.service", "multi-user")?;
     super::guard::apply(root, credentials)
 }

@@ -3,7 +3,7 @@
 use super::super::area::Area;
 use super::super::error::{StepError, Tried};
 use super::super::root::{ROOT, Root};
-use super::write_text;
+use super::{HEADER, write_text};
 
 /// The boot loader's files in the image.
 const DIR: &str = "/usr/lib/slipway/boot";
@@ -70,9 +70,7 @@ fn serial(args: &[String]) -> Option<(u32, u32)> {
 /// The configuration in the root. Single quotes keep each argument one word; `inventory_api::valid` refuses
 /// arguments that contain them.
 fn root_config(root_uuid: &str, args: &[String]) -> String {
-    let mut text =
-        String::from("# Written by Slipway when the system was installed; update-grub makes it anew.\n");
-    text += "set default=0\nset timeout=1\n";
+    let mut text = format!("{HEADER}# update-grub replaces it.\nset default=0\nset timeout=1\n");
     if let Some((unit, speed)) = serial(args) {
         text += &format!(
             "if serial --unit={unit} --speed={speed}; then\n  terminal_input console serial\n  \
@@ -90,7 +88,7 @@ fn root_config(root_uuid: &str, args: &[String]) -> String {
 /// Defaults that make a later update-grub agree with this.
 fn defaults(args: &[String]) -> String {
     let mut text = format!(
-        "# Written by Slipway when the system was installed.\nGRUB_TIMEOUT=1\nGRUB_DISABLE_OS_PROBER=true\n\
+        "{HEADER}GRUB_TIMEOUT=1\nGRUB_DISABLE_OS_PROBER=true\n\
          GRUB_CMDLINE_LINUX=\"{}\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"\"\n",
         args.join(" ")
     );
@@ -167,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn configurations() {
+    fn grub_configurations_name_root_arguments_and_serial_console() {
         let args = ["console=tty0".to_owned(), "console=ttyS0,115200n8".to_owned()];
         assert_eq!(check(&args), Ok(()));
         assert_eq!(serial(&args), Some((0, 115200)));

@@ -4,6 +4,7 @@ use inventory_api::deploy::CronJob;
 
 use super::super::error::StepError;
 use super::super::root::{ROOT, Root};
+use super::HEADER;
 
 /// Path of a job's file on the installed system.
 pub fn cron_path(job: &CronJob) -> String {
@@ -19,7 +20,7 @@ pub fn cron_text(job: &CronJob) -> String {
         ..
     } = job;
     format!(
-        "# Written by Slipway when the system was installed.\nSHELL=/bin/sh\n\
+        "{HEADER}SHELL=/bin/sh\n\
          PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n{schedule} {user} {command}\n"
     )
 }
@@ -35,7 +36,7 @@ mod tests {
     use inventory_api::valid::cron as check;
 
     #[test]
-    fn jobs_that_would_say_something_else_are_refused() {
+    fn jobs_that_would_inject_lines_are_refused() {
         let job = |name: &str, schedule: &str, user: &str, command: &str| CronJob {
             name: name.into(),
             schedule: schedule.into(),

@@ -5,7 +5,7 @@ use inventory_api::valid::plain_path;
 
 use super::super::error::StepError;
 use super::super::root::{ROOT, Root};
-use super::{quoted, write_text};
+use super::{HEADER, quoted, write_text};
 
 /// Checks that every field is a single word.
 pub(crate) fn check(mounts: &[Mount]) -> Result<(), String> {
@@ -24,7 +24,7 @@ pub(crate) fn check(mounts: &[Mount]) -> Result<(), String> {
 }
 
 fn text(mounts: &[Mount]) -> String {
-    let mut text = String::from("# Written by Slipway when the system was installed.\n");
+    let mut text = HEADER.to_owned();
     for Mount {
         device,
         path,

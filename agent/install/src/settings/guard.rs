@@ -1,7 +1,7 @@
 //! Lets only root on the installed system reach the boot service: an unprivileged process must not be able to
 //! ask in the machine's name. Uses nftables if the image has it; otherwise the verification says so.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::super::error::StepError;
 use super::super::link::Credentials;
@@ -47,10 +47,7 @@ pub(super) fn rules(server: &str, boot_url: &str) -> Option<String> {
             "    chain {hook} {{\n        type filter hook {hook} priority filter; policy accept;\n"
         ));
         for address in [api, boot] {
-            let family = match address.ip() {
-                IpAddr::V4(_) => "ip",
-                IpAddr::V6(_) => "ip6",
-            };
+            let family = if address.is_ipv4() { "ip" } else { "ip6" };
             let (ip, port) = (address.ip(), address.port());
             lines.push_str(&format!(
                 "        {who}{family} daddr {ip} tcp dport {port} reject\n"
@@ -71,12 +68,13 @@ pub(super) fn rules(server: &str, boot_url: &str) -> Option<String> {
 fn socket_of(url: &str, default: u16) -> Option<SocketAddr> {
     let (_, rest) = url.split_once("://")?;
     let host = rest.split('/').next()?;
-    host.parse().ok().or_else(|| {
+    let without_port = || {
         Some(SocketAddr::new(
             host.trim_matches(['[', ']']).parse().ok()?,
             default,
         ))
-    })
+    };
+    host.parse().ok().or_else(without_port)
 }
 
 pub(crate) fn apply(root: &Root, credentials: &Credentials) -> Result<(), StepError> {
@@ -85,8 +83,7 @@ pub(crate) fn apply(root: &Root, credentials: &Credentials) -> Result<(), StepEr
     };
     write_text(root, GUARD_PATH, &rules)?;
     write_text(root, "/etc/systemd/system/slipway-guard.service", UNIT)?;
-    enable(root, "slipway-guard.service", &["multi-user.target"])?;
-    Ok(())
+    enable(root, "slipway-guard.service", "multi-user").map(drop)
 }
 
 #[cfg(test)]

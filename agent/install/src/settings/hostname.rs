@@ -43,20 +43,15 @@ pub(crate) fn apply(root: &Root, hostname: &str) -> Result<(), StepError> {
     }
     // Machines of one image must not share random seeds.
     root.remove("/var/lib/systemd/random-seed")?;
-    for name in root
-        .list("/etc/ssh")?
-        .iter()
-        .filter(|n| n.starts_with("ssh_host_"))
-    {
+    let keys = root.list("/etc/ssh")?;
+    for name in keys.iter().filter(|name| name.starts_with("ssh_host_")) {
         root.remove(&format!("/etc/ssh/{name}"))?;
     }
     const UNIT: &str = "slipway-host-keys.service";
-    write_text(root, &format!("/etc/systemd/system/{UNIT}"), HOST_KEYS_UNIT)?;
-    enable(root, UNIT, &["multi-user.target"])?;
-    root.symlink(
-        &format!("/etc/systemd/system/{UNIT}"),
-        &format!("/etc/systemd/system/ssh.service.requires/{UNIT}"),
-    )
+    let path = format!("/etc/systemd/system/{UNIT}");
+    write_text(root, &path, HOST_KEYS_UNIT)?;
+    enable(root, UNIT, "multi-user")?;
+    root.symlink(&path, &format!("/etc/systemd/system/ssh.service.requires/{UNIT}"))
 }
 
 #[cfg(test)]
@@ -65,7 +60,7 @@ mod tests {
     use inventory_api::valid::hostname as check;
 
     #[test]
-    fn names_and_hosts() {
+    fn hosts_has_the_full_and_the_short_name() {
         for good in ["a", "web-1", "m-0123456789ab", "db1.example.org"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }

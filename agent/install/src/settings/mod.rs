@@ -16,13 +16,17 @@ pub(super) mod scripts;
 
 use super::error::StepError;
 use super::root::{ROOT, Root};
+
+/// The first line of the files made here.
+const HEADER: &str = "# Written by Slipway when the system was installed.\n";
+
 /// A value as quoted in a message: short, on one line.
 fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(60).collect::<String>())
 }
 
-/// `systemctl enable` for a unit in the image: a symlink in each target's wants. False if there is no such unit.
-fn enable(root: &Root, unit: &str, wanted_by: &[&str]) -> Result<bool, StepError> {
+/// `systemctl enable` for a unit in the image: a symlink in the target's wants. False if there is no such unit.
+fn enable(root: &Root, unit: &str, target: &str) -> Result<bool, StepError> {
     let found = [
         "/etc/systemd/system",
         "/usr/lib/systemd/system",
@@ -32,9 +36,10 @@ fn enable(root: &Root, unit: &str, wanted_by: &[&str]) -> Result<bool, StepError
     .map(|dir| format!("{dir}/{unit}"))
     .find(|path| root.exists(path));
     let Some(path) = found else { return Ok(false) };
-    for target in wanted_by {
-        root.symlink(&path, &format!("/etc/systemd/system/{target}.wants/{unit}"))?;
-    }
+    root.symlink(
+        &path,
+        &format!("/etc/systemd/system/{target}.target.wants/{unit}"),
+    )?;
     Ok(true)
 }
 

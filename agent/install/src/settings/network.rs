@@ -4,17 +4,15 @@ use inventory_api::deploy::NicConfig;
 
 use super::super::error::StepError;
 use super::super::root::Root;
-use super::{enable, write_text};
+use super::{HEADER, enable, write_text};
+
 /// A systemd.network(5) file. With `first`, the system counts as online when this NIC is.
 fn text(nic: &NicConfig, first: bool) -> Option<String> {
     let mac = nic.mac?;
     // Kind=!* excludes bridges, VLANs and bonds that take over the MAC.
+    let online = if first { "yes" } else { "no" };
     let mut text = format!(
-        "# Written by Slipway when the system was installed.\n[Match]\nMACAddress={mac}\nKind=!*\n\n"
-    );
-    text += &format!(
-        "[Link]\nRequiredForOnline={}\n\n[Network]\n",
-        if first { "yes" } else { "no" }
+        "{HEADER}[Match]\nMACAddress={mac}\nKind=!*\n\n[Link]\nRequiredForOnline={online}\n\n[Network]\n"
     );
     if nic.addresses.is_empty() {
         text += "DHCP=yes\n";
@@ -39,32 +37,21 @@ pub(crate) fn apply(root: &Root, nics: &[NicConfig]) -> Result<(), StepError> {
     for (i, nic) in nics.iter().enumerate() {
         if let (Some(text), Some(mac)) = (text(nic, i == 0), nic.mac) {
             let name = mac.to_string().replace(':', "");
-            write_text(
-                root,
-                &format!("/etc/systemd/network/10-slipway-{name}.network"),
-                &text,
-            )?;
+            let path = format!("/etc/systemd/network/10-slipway-{name}.network");
+            write_text(root, &path, &text)?;
         }
     }
-    enable(root, "systemd-networkd.service", &["multi-user.target"])?;
-    enable(root, "systemd-networkd.socket", &["sockets.target"])?;
-    enable(
-        root,
-        "systemd-networkd-wait-online.service",
-        &["network-online.target"],
-    )?;
-    if enable(root, "systemd-resolved.service", &["sysinit.target"])? {
+    enable(root, "systemd-networkd.service", "multi-user")?;
+    enable(root, "systemd-networkd.socket", "sockets")?;
+    enable(root, "systemd-networkd-wait-online.service", "network-online")?;
+    if enable(root, "systemd-resolved.service", "sysinit")? {
         return root.symlink("/run/systemd/resolve/stub-resolv.conf", "/etc/resolv.conf");
     }
-    let servers: Vec<String> = nics
-        .iter()
-        .flat_map(|n| &n.dns)
-        .map(|d| format!("nameserver {d}\n"))
-        .collect();
-    if servers.is_empty() {
-        Ok(())
-    } else {
-        write_text(root, "/etc/resolv.conf", &servers.concat())
+    let servers = nics.iter().flat_map(|nic| &nic.dns);
+    let text: String = servers.map(|dns| format!("nameserver {dns}\n")).collect();
+    match text.is_empty() {
+        true => Ok(()),
+        false => write_text(root, "/etc/resolv.conf", &text),
     }
 }
 
@@ -102,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         for bad in [
             "10.0.0.7",
             "10.0.0.7/33",

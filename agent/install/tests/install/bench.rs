@@ -344,6 +344,7 @@ pub struct Server {
     /// The reports received.
     pub steps: Mutex<Vec<StepReport>>,
     pub progress: Mutex<Vec<Progress>>,
+    pub notes: Mutex<Vec<String>>,
     /// Start offsets of fetches.
     pub fetches: Mutex<Vec<u64>>,
     /// The stream is cut at each of these offsets once.
@@ -378,6 +379,10 @@ impl Link for Server {
 
     fn progress(&self, progress: Progress) {
         self.progress.lock().expect("progress").push(progress);
+    }
+
+    fn note(&self, text: &str) {
+        self.notes.lock().expect("notes").push(text.to_owned());
     }
 
     fn fetch(

@@ -10,7 +10,7 @@ use inventory_api::plan::Step;
 use crate::bench::{Bench, DISK, KEY, MIB, cut_out, tool};
 
 #[tokio::test]
-async fn everything_is_where_it_belongs() {
+async fn every_step_is_permitted_and_reported_and_its_bytes_are_where_they_belong() {
     let bench = Bench::new();
     let server = bench.server();
     let ended = execute(&bench.plan, &bench.credentials(), &bench.site(), &server).await;

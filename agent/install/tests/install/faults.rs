@@ -63,6 +63,7 @@ async fn a_cut_stream_goes_on_where_it_was() {
         *server.fetches.lock().expect("fetches"),
         [0, 1_000_000, 1_000_000, 2_500_001]
     );
+    assert_eq!(server.notes.lock().expect("notes").len(), 3);
     assert!(
         bench.disk(bench.root_start(), bench.content.len()) == bench.content,
         "the root partition differs"

@@ -231,7 +231,7 @@ async fn no_old_signature_is_left_in_the_disk_or_a_partition() {
 }
 
 #[tokio::test]
-async fn a_wiped_disk_names_nothing() {
+async fn libblkid_finds_nothing_on_a_wiped_disk() {
     if !has_blkid() {
         return;
     }

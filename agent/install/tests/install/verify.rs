@@ -122,7 +122,7 @@ fn field_report_24_the_disk_is_found_by_what_does_not_change() {
 }
 
 #[test]
-fn disks_that_are_not_the_planned_one() {
+fn disks_that_are_not_the_planned_one_are_refused() {
     let good = facts("sda", "S1");
     let with = |change: fn(&mut DiskFacts)| {
         let mut disk = good.clone();
@@ -180,7 +180,7 @@ fn partitions(plan: &mut InstallPlan) -> &mut Vec<inventory_api::plan::Partition
 }
 
 #[test]
-fn plans_that_are_wrong() {
+fn wrong_plans_are_refused() {
     let table: [(&str, &str, Change); 27] = [
         ("plan-schema", "newer schema", |p| p.schema += 1),
         ("plan-machine", "other machine", |p| {

@@ -99,34 +99,12 @@ impl Lan {
     }
 }
 
-#[cfg(any(test, fuzzing))]
-pub(crate) fn fuzz(answer: &[u8]) {
-    let _ = is_lan(answer);
-    let lan = Lan::new(Some(answer), Some(answer), Some(answer));
-    let mut bmc = device_id(answer).unwrap_or_default();
-    (bmc.ip, bmc.ip_source, bmc.mac) = (lan.ip, lan.source, lan.mac);
-    let names = std::collections::BTreeMap::new();
-    bmc.events.extend(super::sel::parse(answer, &names));
-    bmc.fru.extend(super::fru::parse(answer).map(|unit| unit.facts));
-    let mut records = super::sdr::Records::default();
-    let (reading, record) = answer.split_at_checked(4).unwrap_or_default();
-    records.add(record);
-    let told = super::sdr::Reading::parse(reading);
-    let sensors = records.sensors.iter();
-    super::super::harmless::assert_harmless(|report| {
-        report.bmc = Some(bmc);
-        report.sensors = sensors
-            .filter_map(|sensor| super::sdr::facts(sensor, told?))
-            .collect();
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_told_is_absent() {
+    fn facts_the_bmc_does_not_report_are_absent() {
         // QEMU's simulated BMC: no maker, firmware 0.00.
         let qemu = device_id(&[0x20, 0, 0, 0, 2, 7, 0, 0, 0, 0, 0]).unwrap();
         assert_eq!(
@@ -146,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idrac() {
+    fn an_idrac_is_decoded() {
         // ipmitool mc info of a PowerEdge R630: firmware 2.86, IPMI 2.0, maker 674.
         let dell = device_id(&[0x20, 1, 2, 0x86, 2, 0xdf, 0xa2, 2, 0, 0, 1, 0, 0x2c, 0x2c, 0x2c]).unwrap();
         assert_eq!(dell.firmware.as_deref(), Some("2.86"));
@@ -158,7 +136,7 @@ mod tests {
 
     /// The output of `ipmitool lan print` for two real BMCs, turned back into answers.
     #[test]
-    fn real_bmcs() {
+    fn answers_of_real_bmcs_are_decoded() {
         for file in [
             "inventory/nvidia-bmm/test/lan_print.txt",
             "inventory/redhat-hardware/samples/ipmi_lan_info",
@@ -196,7 +174,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_answer_is_read_without_a_panic(answer in proptest::collection::vec(proptest::num::u8::ANY, 0..90)) {
-            fuzz(&answer);
+            super::super::fuzz::door(&answer);
         }
     }
 }

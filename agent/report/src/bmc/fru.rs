@@ -3,6 +3,7 @@
 use inventory_api::report::FruFacts;
 
 use super::super::clean;
+use super::super::parse::{sum, until_zero};
 
 /// Maximum bytes read of one inventory; real ones use 256 to 512.
 pub(super) const LIMIT: usize = 1024;
@@ -24,8 +25,7 @@ pub(super) struct Fru {
 /// (an empty EEPROM).
 pub(super) fn parse(bytes: &[u8]) -> Option<Fru> {
     let header = bytes.get(..UNIT)?;
-    let sum = header.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
-    if header[0] & 0x0f != 1 || sum != 0 {
+    if header[0] & 0x0f != 1 || sum(header) != 0 {
         return None;
     }
     // The header holds the offset of each area; 0 means absent.
@@ -90,10 +90,7 @@ pub(super) fn text(kind: u8, bytes: &[u8]) -> String {
         }
         // Binary, but some makers write letters there.
         0 if !bytes.iter().all(|b| matches!(b, 0 | b' '..=b'~')) => hex::encode(bytes),
-        _ => {
-            let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-            bytes[..end].iter().map(|b| char::from(*b)).collect()
-        }
+        _ => until_zero(bytes).iter().map(|b| char::from(*b)).collect(),
     }
 }
 
@@ -181,7 +178,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn texts_of_every_kind() {
+    fn texts_of_every_encoding_are_decoded() {
         assert_eq!(text(0xc4, b"Dell"), "Dell");
         assert_eq!(text(0xc4, b"Del\xe9"), "Delé");
         assert_eq!(text(0x42, &[0x12, 0xab]), "12 -");

@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn places_without_the_word_for_what_it_is() {
+    fn a_power_supplys_place_is_its_name_without_status_or_fru() {
         for (name, expected) in [
             ("PS1 Status", "PS1"),
             ("PSU2_STATUS", "PSU2"),

@@ -293,7 +293,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn m_and_b_have_signs() {
+    fn factor_and_offset_of_a_sensor_are_signed() {
         let mut record = full(1, "Temp", 1, 0xff, 0);
         // M = -1 in ten bits, B = 100.
         (record[25], record[26]) = (0xc0, 100);
@@ -317,7 +317,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_inventory_of_the_bmc_and_none_of_another_controller() {
+    fn only_inventories_of_the_bmc_itself_are_located() {
         let psu = locator(3, (10, 1), "PSU1 FRU");
         let expected = FruLocator {
             id: 3,

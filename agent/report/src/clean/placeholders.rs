@@ -1,106 +1,26 @@
 //! Recognises texts that mean "no value": the name of the field itself, "not supported", "to be filled". Pure.
 
 /// Words for fields. A text of only these, and of words for the part the field belongs to, is the field's own name.
-const FIELDS: &[&str] = &[
-    "asset",
-    "designation",
-    "family",
-    "id",
-    "location",
-    "manufacture",
-    "manufacturer",
-    "model",
-    "name",
-    "num",
-    "number",
-    "part",
-    "partnum",
-    "sernum",
-    "ser",
-    "serial",
-    "sku",
-    "string",
-    "tag",
-    "vendor",
-    "version",
-];
+const FIELDS: &str = "asset designation family id location manufacture manufacturer model name num number \
+                      part partnum sernum ser serial sku string tag vendor version";
 /// The subset that never appears in a version, model or place, so that even with a number it is not a fact:
 /// "AssetTagNum0".
-const NEVER_COUNTED: &[&str] = &[
-    "asset",
-    "manufacturer",
-    "num",
-    "number",
-    "part",
-    "partnum",
-    "sernum",
-    "serial",
-    "sku",
-    "tag",
-    "vendor",
-];
+const NEVER_COUNTED: &str = "asset manufacturer num number part partnum sernum serial sku tag vendor";
 /// Words for the part a field belongs to.
-const OWNERS: &[&str] = &[
-    "base",
-    "baseboard",
-    "bios",
-    "board",
-    "channel",
-    "chassis",
-    "cpu",
-    "device",
-    "dimm",
-    "enclosure",
-    "memory",
-    "module",
-    "motherboard",
-    "node",
-    "oem",
-    "power",
-    "proc",
-    "processor",
-    "product",
-    "psu",
-    "slot",
-    "socket",
-    "supply",
-    "system",
-    "type",
-];
+const OWNERS: &str = "base baseboard bios board channel chassis cpu device dimm enclosure memory module \
+                      motherboard node oem power proc processor product psu slot socket supply system type";
 /// Words after "not" that mean no value.
-const NOT: &[&str] = &[
-    "applic",
-    "applied",
-    "assign",
-    "avail",
-    "defin",
-    "implement",
-    "install",
-    "known",
-    "populat",
-    "present",
-    "program",
-    "provid",
-    "readable",
-    "set",
-    "specif",
-    "support",
-    "used",
-];
+const NOT: &str = "applic applied assign avail defin implement install known populat present program provid \
+                   readable set specif support used";
 /// Longest placeholder, in characters; a longer text is real.
 const SENTENCE: usize = 60;
 
 /// Whether a text only says that there is no value.
 pub(super) fn says_nothing(text: &str) -> bool {
     // Supermicro appends the date of manufacture: "P1-DIMMA1_AssetTag (date:18/20)".
-    let text = text
-        .split_once(" (date:")
-        .map_or(text, |(before, _)| before)
-        .trim();
-    if let Some(sku) = text
-        .get(..4)
-        .filter(|start| start.eq_ignore_ascii_case("SKU="))
-        .map(|_| &text[4..])
+    let text = text.split(" (date:").next().unwrap_or_default().trim();
+    if let Some((start, sku)) = text.split_at_checked(4)
+        && start.eq_ignore_ascii_case("SKU=")
     {
         // Dell: "SKU=NotProvided;ModelName=PowerEdge R630".
         let number = sku.split(';').next().unwrap_or_default();
@@ -124,7 +44,7 @@ pub(super) fn says_not(text: &str) -> bool {
         || all.starts_with("fillby")
         || all
             .strip_prefix("not")
-            .is_some_and(|rest| NOT.iter().any(|word| rest.starts_with(word)));
+            .is_some_and(|rest| NOT.split(' ').any(|word| rest.starts_with(word)));
     says && is_short(text)
 }
 
@@ -134,14 +54,15 @@ fn names_the_field(text: &str, words: &[String]) -> bool {
     let mut fields = 0;
     for word in words {
         let (letters, count) = split(word);
-        let is_owner = OWNERS.iter().any(|owner| {
+        let is_owner = OWNERS.split(' ').any(|owner| {
             letters
                 .strip_prefix(owner)
                 .is_some_and(|slot| slot.is_empty() || (slot.len() == 1 && !count.is_empty()))
         });
         let is_place =
             joined && ((letters.len() <= 1 && count.len() <= 2) || letters.bytes().all(|b| b == b'x'));
-        if FIELDS.contains(&letters) && (count.is_empty() || NEVER_COUNTED.contains(&letters)) {
+        let is_in = |words: &str| words.split(' ').any(|word| word == letters);
+        if is_in(FIELDS) && (count.is_empty() || is_in(NEVER_COUNTED)) {
             fields += 1;
         } else if !(is_owner || is_place) {
             return false;
@@ -219,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_that_there_is_nothing_is_no_fact() {
+    fn sentences_such_as_not_supported_are_no_facts() {
         for junk in [
             "NOT SUPPORT",
             "Not Supported",
@@ -255,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_word_of_its_own_stays() {
+    fn texts_with_a_word_of_their_own_are_kept() {
         for real in [
             "Version 1.0",
             "Rev 2",

@@ -7,7 +7,7 @@ use inventory_api::report::CpuCache;
 use super::super::roots::{Roots, attribute, is_numbered, names, number};
 
 /// Levels that are read; s390 has four.
-const LEVEL_LIMIT: i64 = 8;
+const LEVEL_LIMIT: u32 = 8;
 
 /// One entry per level and kind, sorted; a cache shared by several threads counts once.
 pub(super) fn caches(roots: &Roots, threads: &[String]) -> Vec<CpuCache> {
@@ -15,21 +15,19 @@ pub(super) fn caches(roots: &Roots, threads: &[String]) -> Vec<CpuCache> {
     let mut caches: BTreeMap<(u32, String), CpuCache> = BTreeMap::new();
     for thread in threads {
         let folder = roots.sys(format!("devices/system/cpu/{thread}/cache"));
-        for index in names(&folder).unwrap_or_default() {
+        for index in names(&folder) {
             let folder = folder.join(&index);
             if !is_numbered(&index, "index") {
                 continue;
             }
-            let text = |name: &str| attribute(&folder.join(name)).map(|text| text.trim().to_owned());
+            let text = |name: &str| attribute(&folder.join(name));
             let level = number(&folder.join("level")).filter(|level| (1..=LEVEL_LIMIT).contains(level));
             let kind = text("type").and_then(|kind| named(&kind));
-            let (Some(level), Some(kind)) = (level, kind) else {
+            let size = text("size").and_then(|size| bytes(&size));
+            let (Some(level), Some(kind), Some(bytes)) = (level, kind, size) else {
                 continue;
             };
-            let Some(bytes) = text("size").and_then(|size| bytes(&size)) else {
-                continue;
-            };
-            let key = (level as u32, kind.to_owned());
+            let key = (level, kind.to_owned());
             // Without a list of sharing threads it belongs to this thread.
             let shared = text("shared_cpu_list").or_else(|| text("shared_cpu_map"));
             if !seen.insert((key.clone(), shared.unwrap_or_else(|| thread.clone()))) {

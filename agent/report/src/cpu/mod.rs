@@ -2,14 +2,14 @@
 
 mod arm;
 mod caches;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod info;
 #[cfg(test)]
 mod tests;
 mod topology;
 
 pub(super) use self::arm::is_core_name;
-#[cfg(any(test, fuzzing))]
-pub(super) use self::info::fuzz;
 use std::collections::BTreeMap;
 
 use inventory_api::report::CpuFacts;
@@ -79,10 +79,10 @@ fn frequencies(roots: &Roots, threads: &[String]) -> (Option<f64>, Option<f64>) 
     let khz = |file: &'static str| {
         threads.iter().filter_map(move |thread| {
             let path = format!("devices/system/cpu/{thread}/cpufreq/{file}");
-            number(&roots.sys(path)).filter(|khz| *khz > 0)
+            number(&roots.sys(path)).filter(|khz: &u32| *khz > 0)
         })
     };
-    let mhz = |khz: i64| khz as f64 / 1000.0;
+    let mhz = |khz: u32| f64::from(khz) / 1000.0;
     (
         khz("cpuinfo_min_freq").min().map(mhz),
         khz("cpuinfo_max_freq").max().map(mhz),

@@ -95,11 +95,8 @@ impl Place {
         }
         // New names since Linux 5.2; the old ones mean the same.
         let list = |names: [&str; 4]| {
-            names
-                .iter()
-                .find_map(|name| attribute(&topology.join(name)))
-                .map(|t| t.trim().to_owned())
-                .filter(|t| !t.is_empty())
+            let mut found = names.iter().filter_map(|name| attribute(&topology.join(name)));
+            found.next().filter(|list| !list.is_empty())
         };
         Some(Place {
             package: number(&topology.join("physical_package_id")),
@@ -161,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_of_a_core_are_none_where_the_cores_differ() {
+    fn threads_per_core_are_absent_if_the_cores_differ() {
         let hybrid = Topology(vec![
             place(0, 0, Some("0-1")),
             place(0, 0, Some("0-1")),

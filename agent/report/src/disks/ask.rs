@@ -9,6 +9,7 @@ use std::path::Path;
 
 use inventory_api::report::{DiskHealth, Transport};
 
+use super::super::parse::page_body;
 use super::health::{ata, ata_logs, nvme, scsi};
 use super::identity::{AtaIdentity, Capacity, READ_CAPACITY, serial_page};
 
@@ -17,8 +18,9 @@ const COMMAND_MS: u32 = 3000;
 const SG_DXFER_NONE: i32 = -1;
 const SG_DXFER_FROM_DEV: i32 = -3;
 
-/// `struct sg_io_hdr` of linux/include/scsi/sg.h.
+/// `struct sg_io_hdr` of linux/include/scsi/sg.h, with addresses in place of its pointers.
 #[repr(C)]
+#[derive(Default)]
 struct SgIoHdr {
     interface_id: i32,
     dxfer_direction: i32,
@@ -26,13 +28,13 @@ struct SgIoHdr {
     mx_sb_len: u8,
     iovec_count: u16,
     dxfer_len: u32,
-    dxferp: *mut u8,
-    cmdp: *const u8,
-    sbp: *mut u8,
+    dxferp: usize,
+    cmdp: usize,
+    sbp: usize,
     timeout: u32,
     flags: u32,
     pack_id: i32,
-    usr_ptr: *mut u8,
+    usr_ptr: usize,
     status: u8,
     masked_status: u8,
     msg_status: u8,
@@ -175,10 +177,8 @@ fn ata_health(file: &File, identity: Option<&AtaIdentity>, block: u64) -> io::Re
     else {
         return Ok(None);
     };
-    let model = identity
-        .and_then(|identity| identity.model.as_deref())
-        .unwrap_or_default();
-    let mut health = smart.health(model);
+    let model = identity.and_then(|identity| identity.model.as_deref());
+    let mut health = smart.health(model.unwrap_or_default());
     let mut status = smart_command(NON_DATA, 0xda, 0, 0);
     // CK_COND: the registers are returned in the sense data.
     status[2] |= 0x20;
@@ -202,11 +202,8 @@ fn ata_health(file: &File, identity: Option<&AtaIdentity>, block: u64) -> io::Re
 fn statistics(file: &File, health: &mut DiskHealth, block: u64) -> io::Result<()> {
     // READ LOG EXT: the log in LBA 7:0, its page in LBA 15:8.
     let page = |log: u8, page: u8| {
-        read(
-            file,
-            &ata_command(PIO_IN | EXTEND, 0x2f, 0, 1, u32::from(page) << 8 | u32::from(log)),
-            512,
-        )
+        let lba = u32::from(page) << 8 | u32::from(log);
+        read(file, &ata_command(PIO_IN | EXTEND, 0x2f, 0, 1, lba), 512)
     };
     if !page(0, 0)?.is_some_and(|directory| ata_logs::has_statistics(&directory)) {
         return Ok(());
@@ -234,13 +231,8 @@ fn scsi_health(file: &File) -> io::Result<Option<DiskHealth>> {
     // LOG SENSE, page 00h: the supported pages.
     let sense = |page: u8| read(file, &[0x4d, 0, 0x40 | page, 0, 0, 0, 0, 0x02, 0, 0], 512);
     let Some(list) = sense(0)? else { return Ok(None) };
-    let length = list
-        .get(2..4)
-        .map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
-    let there = list.get(4..).unwrap_or_default();
-    let there = &there[..length.min(there.len())];
     for page in scsi::PAGES {
-        if there.contains(&page)
+        if page_body(&list).contains(&page)
             && let Some(data) = sense(page)?
         {
             scsi::add(page, &data, &mut health);
@@ -354,32 +346,18 @@ fn run(file: &File, command: &[u8], length: u32) -> io::Result<Done> {
         },
         cmd_len: command.len() as u8,
         mx_sb_len: sense.len() as u8,
-        iovec_count: 0,
         dxfer_len: length,
-        dxferp: data.as_mut_ptr(),
-        cmdp: command.as_ptr(),
-        sbp: sense.as_mut_ptr(),
+        dxferp: data.as_mut_ptr() as usize,
+        cmdp: command.as_ptr() as usize,
+        sbp: sense.as_mut_ptr() as usize,
         timeout: COMMAND_MS,
-        flags: 0,
-        pack_id: 0,
-        usr_ptr: std::ptr::null_mut(),
-        status: 0,
-        masked_status: 0,
-        msg_status: 0,
-        sb_len_wr: 0,
-        host_status: 0,
-        driver_status: 0,
-        resid: 0,
-        duration: 0,
-        info: 0,
+        ..SgIoHdr::default()
     };
-    // SAFETY: the header has the kernel's layout, and its three pointers are to buffers of the stated
+    // SAFETY: the header has the kernel's layout, and its three addresses are of buffers of the stated
     // lengths, which outlive the call; the direction is from the device or none.
     unsafe { sg_io(file.as_raw_fd(), &mut header) }?;
-    data.truncate(
-        data.len()
-            .saturating_sub(usize::try_from(header.resid).unwrap_or(0)),
-    );
+    let missing = usize::try_from(header.resid).unwrap_or(0);
+    data.truncate(data.len().saturating_sub(missing));
     sense.truncate(usize::from(header.sb_len_wr));
     Ok(Done {
         well: header.status == 0 && header.host_status == 0 && header.driver_status & 0x0f == 0,

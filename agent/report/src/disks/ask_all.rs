@@ -21,14 +21,9 @@ pub(super) fn ask_all(roots: &Roots, seen: &[Seen], problems: &mut Problems) -> 
         .iter()
         .enumerate()
         .filter_map(|(number, seen)| {
+            let (device, known) = (roots.dev(&seen.facts.name), seen.ata.clone());
             let block = u64::from(seen.facts.logical_block_bytes.unwrap_or(512));
-            Some((
-                number,
-                roots.dev(&seen.facts.name),
-                seen.questions.clone()?,
-                seen.ata.clone(),
-                block,
-            ))
+            Some((number, device, seen.questions.clone()?, known, block))
         })
         .collect();
     let mut answers: Vec<Answer> = seen.iter().map(|_| Answer::default()).collect();
@@ -44,10 +39,8 @@ pub(super) fn ask_all(roots: &Roots, seen: &[Seen], problems: &mut Problems) -> 
                 let Some((number, device, questions, known, block)) = next else {
                     return;
                 };
-                if sender
-                    .send((number, ask(&device, &questions, known, block)))
-                    .is_err()
-                {
+                let answer = ask(&device, &questions, known, block);
+                if sender.send((number, answer)).is_err() {
                     return;
                 }
             }
@@ -60,8 +53,8 @@ pub(super) fn ask_all(roots: &Roots, seen: &[Seen], problems: &mut Problems) -> 
     drop(sender);
     let deadline = Instant::now() + ANSWER_TIME;
     while !open.is_empty() {
-        let Ok((number, answer)) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        else {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Ok((number, answer)) = receiver.recv_timeout(left) else {
             break;
         };
         open.remove(&number);

@@ -1,6 +1,7 @@
 //! A disk's identity: SCSI VPD pages and ATA IDENTIFY DEVICE data. Pure.
 
 use super::super::clean;
+use super::super::parse::{big_endian, page_body};
 
 /// IDENTIFY DEVICE data, 256 words (ACS-4, 7.12).
 const IDENTIFY_BYTES: usize = 512;
@@ -44,7 +45,7 @@ pub(crate) struct AtaIdentity {
 impl AtaIdentity {
     /// From VPD page 89h.
     pub fn from_page(page: &[u8]) -> Option<AtaIdentity> {
-        AtaIdentity::parse(page_body(page, 0x89)?.get(IDENTIFY_IN_PAGE - 4..)?)
+        AtaIdentity::parse(vpd_body(page, 0x89)?.get(IDENTIFY_IN_PAGE - 4..)?)
     }
 
     /// From the 512 bytes of IDENTIFY DEVICE. None if too short or empty.
@@ -87,13 +88,11 @@ pub(crate) struct Capacity {
 impl Capacity {
     /// From the parameter data: address of the last block, then block length. None if too short or implausible.
     pub fn parse(data: &[u8]) -> Option<Capacity> {
-        let last = u64::from_be_bytes(data.get(..8)?.try_into().ok()?);
-        let block_bytes = u32::from_be_bytes(data.get(8..12)?.try_into().ok()?);
-        Some(Capacity {
-            blocks: last.checked_add(1)?,
-            block_bytes,
-        })
-        .filter(|capacity| (256..=65536).contains(&capacity.block_bytes))
+        let capacity = Capacity {
+            blocks: big_endian(data.get(..8)?).checked_add(1)?,
+            block_bytes: big_endian(data.get(8..12)?) as u32,
+        };
+        (256..=65536).contains(&capacity.block_bytes).then_some(capacity)
     }
 
     pub fn bytes(self) -> Option<u64> {
@@ -106,29 +105,25 @@ impl Capacity {
     }
 }
 
-/// The content of a VPD page (SPC-6, 7.7.1), limited by its stated length and the bytes available.
-fn page_body(page: &[u8], number: u8) -> Option<&[u8]> {
-    let [_, code, high, low, body @ ..] = page else {
-        return None;
-    };
-    let length = usize::from(u16::from_be_bytes([*high, *low]));
-    (*code == number).then(|| &body[..length.min(body.len())])
+/// The content of a VPD page. None if it is another page.
+fn vpd_body(page: &[u8], number: u8) -> Option<&[u8]> {
+    (page.get(1) == Some(&number)).then(|| page_body(page))
 }
 
 /// Page 80h, unit serial number.
 pub(crate) fn serial_page(page: &[u8]) -> Option<String> {
-    clean::ascii(page_body(page, 0x80)?)
+    clean::ascii(vpd_body(page, 0x80)?)
 }
 
 /// Page B1h, block device characteristics.
 pub(crate) fn rotation_page(page: &[u8]) -> Option<Rotation> {
-    let body = page_body(page, 0xb1)?;
+    let body = vpd_body(page, 0xb1)?;
     Rotation::decode(u16::from_be_bytes([*body.first()?, *body.get(1)?]))
 }
 
 /// Page 83h, device identification: the logical unit's NAA or EUI-64 name.
 pub(crate) fn naming_page(page: &[u8]) -> Option<String> {
-    let mut rest = page_body(page, 0x83)?;
+    let mut rest = vpd_body(page, 0x83)?;
     let mut eui = None;
     while let [_, kind, _, length, after @ ..] = rest {
         let id = after.get(..usize::from(*length))?;

@@ -2,6 +2,8 @@
 
 mod ask;
 mod ask_all;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod health;
 pub(super) mod identity;
 mod place;
@@ -18,8 +20,8 @@ use self::ask::{Questions, Speaks};
 use self::identity::{AtaIdentity, Rotation};
 pub use self::self_test::{SelfTest, SelfTestError, disk_self_test};
 use self::transport::{rotational, transport};
-use super::roots::{Roots, attribute, bytes, flag, names, number, text};
-use super::{Problems, clean, pci};
+use super::roots::{Roots, attribute, bytes, file_name, flag, names, number, read_names, serial, text};
+use super::{Problems, pci};
 
 /// Maximum number of disks; a storage server with four shelves has a few hundred.
 const DISK_LIMIT: usize = 1024;
@@ -85,10 +87,9 @@ fn entries(roots: &Roots, problems: &mut Problems) -> Vec<(String, PathBuf)> {
     found.retain(|(_, block)| !block.join("partition").exists());
     for class in ["class/nvme-subsystem", "class/nvme"] {
         for (_, holder) in below(roots.sys(class)) {
-            let namespaces = names(&holder).unwrap_or_default();
             let is_namespace =
                 |name: &String| name.starts_with("nvme") && holder.join(name).join("size").is_file();
-            for name in namespaces.into_iter().filter(is_namespace) {
+            for name in names(&holder).into_iter().filter(is_namespace) {
                 if found.iter().all(|(known, _)| *known != name) {
                     found.push((name.clone(), holder.join(name)));
                 }
@@ -111,7 +112,7 @@ impl Disk {
     fn find(roots: &Roots, name: String, block: PathBuf) -> Option<Disk> {
         let path = roots.device(&block);
         let at = path.as_deref().and_then(Path::to_str).unwrap_or_default();
-        let kind = number(&block.join("device/type"));
+        let kind = number::<u8>(&block.join("device/type"));
         let is_other = NOT_DISKS.iter().any(|prefix| name.starts_with(prefix))
             || is_emmc_area(&name)
             // NVMe multipath: "nvme0c1n1" is one path of a disk that has its own name.
@@ -129,7 +130,7 @@ impl Disk {
     }
 
     fn fact(&self, name: &str) -> Option<String> {
-        clean::serial(&self.attribute(name)?)
+        serial(&self.block.join(name))
     }
 
     fn page(&self, number: &str) -> Option<Vec<u8>> {
@@ -157,12 +158,9 @@ impl Disk {
 
     /// Facts from sysfs, and what remains to be queried.
     fn look(&self, roots: &Roots, depth: Depth) -> Seen {
-        let vendor = self.attribute("device/vendor").unwrap_or_default();
-        let is_ata = vendor.trim() == "ATA";
+        let is_ata = self.attribute("device/vendor").as_deref() == Some("ATA");
         let path = self.path.as_deref();
-        let controllers = path
-            .map(|path| subsystem_controllers(roots, path))
-            .unwrap_or_default();
+        let controllers = path.map_or(Vec::new(), |path| subsystem_controllers(roots, path));
         let transport = self.transport(roots, is_ata, &controllers);
         let speaks = transport.and_then(Speaks::of);
         let is_scsi = matches!(speaks, Some(Speaks::Ata | Speaks::Scsi));
@@ -171,23 +169,20 @@ impl Disk {
         if serial.is_none() && is_scsi {
             serial = self.page("80").as_deref().and_then(identity::serial_page);
         }
-        let wwids = || {
-            ["wwid", "device/wwid"]
-                .into_iter()
-                .filter_map(|name| self.attribute(name))
-        };
+        let wwids: Vec<String> = ["wwid", "device/wwid"]
+            .into_iter()
+            .filter_map(|name| self.attribute(name))
+            .collect();
         let rotation = self.page("b1").as_deref().and_then(identity::rotation_page);
         let model = self.fact("device/model");
         let raid_volume = is_scsi
             .then(|| self.raid_volume(roots, model.as_deref()))
             .flatten();
-        let size_bytes = self
-            .number("size")
-            .and_then(|n| u64::try_from(n).ok()?.checked_mul(SECTOR))
-            .filter(|n| *n > 0);
+        let size = number(&self.block.join("size")).and_then(|sectors: u64| sectors.checked_mul(SECTOR));
         let removable = flag(&self.block.join("removable"));
+        let block = |name: &str| number(&self.block.join(name)).filter(|bytes| *bytes > 0);
         // A drive without a medium has no size.
-        let has_no_size = self.number("size") == Some(0) && removable != Some(true);
+        let has_no_size = size == Some(0) && removable != Some(true);
         let questions = speaks.map(|speaks| Questions {
             speaks,
             identity: speaks == Speaks::Ata && is_ata && ata.is_none(),
@@ -202,12 +197,13 @@ impl Disk {
             name: self.name.clone(),
             model: model.or_else(|| self.mmc("device/name")),
             serial,
-            wwn: wwids()
-                .find_map(|text| identity::wwn(&text))
+            wwn: wwids
+                .iter()
+                .find_map(|text| identity::wwn(text))
                 .or_else(|| self.page("83").as_deref().and_then(identity::naming_page)),
-            size_bytes,
-            logical_block_bytes: self.small("queue/logical_block_size"),
-            physical_block_bytes: self.small("queue/physical_block_size"),
+            size_bytes: size.filter(|bytes| *bytes > 0),
+            logical_block_bytes: block("queue/logical_block_size"),
+            physical_block_bytes: block("queue/physical_block_size"),
             transport,
             firmware: self
                 .fact("device/firmware_rev")
@@ -227,7 +223,7 @@ impl Disk {
         Seen {
             kernel_rotational: flag(&self.block.join("queue/rotational")),
             has_no_size,
-            made_up: wwids().find_map(|text| identity::made_up(&text)),
+            made_up: wwids.iter().find_map(|text| identity::made_up(text)),
             rotation,
             ata,
             questions: questions.filter(|q| {
@@ -241,11 +237,9 @@ impl Disk {
 
     /// Partitions below the disk's entry.
     fn partitions(&self) -> Option<u32> {
-        let entries = names(&self.block).ok()?;
-        let partitions = entries
-            .iter()
-            .filter(|name| self.block.join(name).join("partition").exists());
-        Some(partitions.count() as u32)
+        let mut entries = read_names(&self.block).ok()?;
+        entries.retain(|name| self.block.join(name).join("partition").exists());
+        Some(entries.len() as u32)
     }
 
     fn raid_volume(&self, roots: &Roots, model: Option<&str>) -> Option<bool> {
@@ -257,14 +251,6 @@ impl Disk {
             text(&self.block.join("device/raid_level")).as_deref(),
             model.unwrap_or_default(),
         )
-    }
-
-    fn number(&self, name: &str) -> Option<i64> {
-        number(&self.block.join(name))
-    }
-
-    fn small(&self, name: &str) -> Option<u32> {
-        u32::try_from(self.number(name)?).ok().filter(|n| *n > 0)
     }
 
     /// Attributes that have this meaning only on SD and eMMC.
@@ -281,7 +267,7 @@ impl Disk {
         let hidden = |controller: &Path| {
             // "nvme0n1" through controller nvme3 is the hidden "nvme0c3n1".
             let (subsystem, namespace) = self.name.strip_prefix("nvme")?.split_once('n')?;
-            let number = controller.file_name()?.to_str()?.strip_prefix("nvme")?;
+            let number = file_name(controller).strip_prefix("nvme")?;
             Some(format!("nvme{subsystem}c{number}n{namespace}"))
         };
         let below: Vec<(String, PathBuf)> = controllers
@@ -299,17 +285,14 @@ impl Disk {
 
 /// The controllers of an NVMe multipath disk.
 fn subsystem_controllers(roots: &Roots, disk: &Path) -> Vec<PathBuf> {
-    let subsystem = disk.parent().filter(|parent| {
-        parent
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with("nvme-subsys"))
-    });
-    let Some(subsystem) = subsystem.map(|path| roots.sys(path)) else {
+    let Some(subsystem) = disk
+        .parent()
+        .filter(|path| file_name(path).starts_with("nvme-subsys"))
+    else {
         return Vec::new();
     };
+    let subsystem = roots.sys(subsystem);
     names(&subsystem)
-        .unwrap_or_default()
         .iter()
         .filter(|name| name.starts_with("nvme"))
         .filter_map(|name| roots.device(&subsystem.join(name)))
@@ -321,7 +304,7 @@ fn is_over_fabrics(roots: &Roots, path: Option<&Path>, controllers: &[PathBuf]) 
     let over = |controller: &Path| {
         let transport = attribute(&roots.sys(controller).join("transport")).unwrap_or_default();
         controller.starts_with("devices/virtual/nvme-fabrics")
-            || matches!(transport.trim(), "tcp" | "rdma" | "fc" | "loop")
+            || matches!(transport.as_str(), "tcp" | "rdma" | "fc" | "loop")
     };
     // Links of namespaces resolve to the subsystem itself and do not count.
     let mut controllers = controllers
@@ -380,28 +363,5 @@ impl Seen {
             facts.physical_block_bytes = None;
         }
         facts
-    }
-}
-
-/// Parses any bytes as every page of a disk: names, health, self-tests.
-#[cfg(any(test, fuzzing))]
-pub(super) fn fuzz(page: &[u8]) {
-    use self::identity::{naming_page, rotation_page, serial_page};
-    for code in [0x80, 0x83, 0x89, 0xb1] {
-        let mut page = page.to_vec();
-        if let Some(byte) = page.get_mut(1) {
-            *byte = code;
-        }
-        let identity = AtaIdentity::from_page(&page).unwrap_or_default();
-        let disk = DiskFacts {
-            model: identity.model,
-            serial: identity.serial.or(serial_page(&page)),
-            firmware: identity.firmware,
-            wwn: identity.wwn.or(naming_page(&page)),
-            health: health::fuzz(&page),
-            ..DiskFacts::default()
-        };
-        let _ = (rotation_page(&page), identity::Capacity::parse(&page));
-        super::harmless::assert_harmless(|report| report.disks.push(disk));
     }
 }

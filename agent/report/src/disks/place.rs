@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::roots::{Roots, attribute, is_numbered, names, number, text};
+use super::super::roots::{Roots, attribute, file_name, is_numbered, names, number, text};
 use super::super::{clean, pci};
 
 /// Maximum number of entries below one controller.
@@ -35,10 +35,6 @@ impl Scsi {
     }
 }
 
-fn file_name(path: &Path) -> &str {
-    path.file_name().and_then(|n| n.to_str()).unwrap_or_default()
-}
-
 /// The path up to the first component that is `prefix` and a number: ".../ata5".
 fn up_to<'a>(path: &'a Path, prefix: &str) -> Option<&'a Path> {
     path.ancestors()
@@ -69,7 +65,7 @@ pub(super) fn by_path(roots: &Roots, path: &Path, block: &Path) -> Option<String
     }
     let name = file_name(path);
     if name.starts_with("nvme") {
-        let id = number(&block.join("nsid")).or_else(|| name.rsplit_once('n')?.1.parse().ok())?;
+        let id = number::<u32>(&block.join("nsid")).or_else(|| name.rsplit_once('n')?.1.parse().ok())?;
         parts.push(format!("nvme-{id}"));
         return Some(parts.join("-"));
     }
@@ -114,10 +110,8 @@ fn iscsi_part(roots: &Roots, path: &Path) -> Option<String> {
     let folder = roots.sys(session);
     let own = folder.join("iscsi_session").join(file_name(session));
     let target = text(&own.join("targetname"))?;
-    let connection = names(&folder)
-        .ok()?
-        .into_iter()
-        .find(|name| name.starts_with("connection"));
+    let mut inside = names(&folder).into_iter();
+    let connection = inside.find(|name| name.starts_with("connection"));
     let portal = connection.and_then(|name| {
         let folder = folder.join(&name).join("iscsi_connection").join(&name);
         let address = text(&folder.join("persistent_address"))?;
@@ -137,7 +131,7 @@ fn scsi_part(roots: &Roots, path: &Path, scsi: Scsi) -> Option<String> {
     if let Some(port) = up_to(path, "ata") {
         // The number in the name counts over all controllers; this is the port's own number.
         let own = roots.sys(port).join("ata_port").join(file_name(port));
-        let number = number(&own.join("port_no"))?;
+        let number: u32 = number(&own.join("port_no"))?;
         return Some(match (scsi.channel, scsi.target) {
             (0, 0) => format!("ata-{number}"),
             (0, slave) => format!("ata-{number}.{slave}"),
@@ -158,7 +152,6 @@ fn scsi_part(roots: &Roots, path: &Path, scsi: Scsi) -> Option<String> {
     // Hosts count from the first one of the same controller.
     let host = up_to(path, "host")?;
     let first = names(&roots.sys(host.parent()?))
-        .ok()?
         .iter()
         .take(ENTRY_LIMIT)
         .filter_map(|name| name.strip_prefix("host")?.parse::<u32>().ok())
@@ -192,7 +185,7 @@ fn enclosure(block: &Path) -> Option<(String, PathBuf)> {
 /// The bay: its name from the enclosure, if the kernel knows it, or else its number from the SAS controller.
 pub(super) fn bay(roots: &Roots, path: Option<&Path>, block: &Path) -> Option<String> {
     enclosure(block).map(|(bay, _)| bay).or_else(|| {
-        let bay = number(&sas_device(roots, path?)?.join("bay_identifier"))?;
+        let bay: u32 = number(&sas_device(roots, path?)?.join("bay_identifier"))?;
         Some(format!("Slot {bay:02}"))
     })
 }
@@ -203,7 +196,7 @@ pub(super) fn shelf(roots: &Roots, path: Option<&Path>, block: &Path) -> Option<
     let by_ses = || attribute(&roots.sys(roots.device(&enclosure(block)?.1)?.parent()?.join("id")));
     let by_sas = || attribute(&sas_device(roots, path?)?.join("enclosure_identifier"));
     let id = by_ses().or_else(by_sas)?;
-    let id = id.trim().to_lowercase();
+    let id = id.to_lowercase();
     let id = id.strip_prefix("0x").unwrap_or(&id);
     let sound = (1..=32).contains(&id.len())
         && id.bytes().all(|b| b.is_ascii_hexdigit())

@@ -46,9 +46,8 @@ pub enum SelfTestError {
 ///
 /// # Errors
 /// See [`SelfTestError`].
-pub fn disk_self_test(name: &str, test: SelfTest) -> Result<(), SelfTestError> {
-    let roots = Roots::live();
-    let disks = super::collect(&roots, Depth::Kernel, &mut Problems::new("disks"));
+pub fn disk_self_test(roots: &Roots, name: &str, test: SelfTest) -> Result<(), SelfTestError> {
+    let disks = super::collect(roots, Depth::Kernel, &mut Problems::new("disks"));
     let named = || name.to_owned();
     let disk = disks
         .into_iter()
@@ -74,13 +73,13 @@ pub fn disk_self_test(name: &str, test: SelfTest) -> Result<(), SelfTestError> {
         Ok(Ok(true)) => Ok(()),
         Ok(Ok(false)) => Err(SelfTestError::Refused(named())),
         Ok(Err(e)) => Err(SelfTestError::Io(named(), e)),
-        Err(_) => Err(SelfTestError::Io(
-            named(),
-            io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no answer after {} s", ANSWER_TIME.as_secs()),
-            ),
-        )),
+        Err(_) => {
+            let seconds = ANSWER_TIME.as_secs();
+            Err(SelfTestError::Io(
+                named(),
+                io::Error::other(format!("no answer after {seconds} s")),
+            ))
+        }
     }
 }
 
@@ -123,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_disk_is_told_in_its_own_words() {
+    fn each_kind_of_disk_gets_the_command_of_its_own_command_set() {
         use SelfTest::{Abort, Extended, Short};
         let all = |transport| [Short, Extended, Abort].map(|test| order_for(transport, test));
         assert_eq!(all(Transport::Sata), [1, 2, 0x7f].map(Order::Ata));
@@ -134,7 +133,9 @@ mod tests {
 
     #[test]
     fn a_disk_that_is_not_there_is_named() {
-        let said = disk_self_test("sdzzzz", SelfTest::Short).unwrap_err().to_string();
-        assert_eq!(said, "sdzzzz: this machine has no such disk");
+        let said = disk_self_test(&Roots::under("/nothing"), "sda", SelfTest::Short)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(said, "sda: this machine has no such disk");
     }
 }

@@ -117,13 +117,3 @@ fn management(value: &[u8]) -> Option<IpAddr> {
     let (length, rest) = value.split_first()?;
     network_address(rest.get(..usize::from(*length))?).filter(|address| !address.is_unspecified())
 }
-
-#[cfg(any(test, fuzzing))]
-pub(crate) fn fuzz(unit: &[u8]) {
-    let Some(heard) = parse(unit) else { return };
-    let nic = inventory_api::report::NicFacts {
-        lldp: Some(heard.neighbour),
-        ..Default::default()
-    };
-    super::super::harmless::assert_harmless(|report| report.nics.push(nic));
-}

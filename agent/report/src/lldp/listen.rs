@@ -11,7 +11,11 @@ use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use inventory_api::report::LldpNeighbour;
+use nix::errno::Errno;
 use nix::libc;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use super::super::roots::{Roots, names, number};
 use super::frame;
@@ -121,26 +125,14 @@ fn note(neighbours: &Neighbours, interface: i32, heard: frame::Heard) {
     }
 }
 
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
-}
-
 /// A packet socket for LLDP without the Ethernet header, with a receive timeout of a second.
 fn socket() -> io::Result<OwnedFd> {
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
     // SAFETY: no pointers.
-    let fd = check(unsafe { libc::socket(libc::AF_PACKET, kind, i32::from(ETH_P_LLDP.to_be())) })?;
+    let fd = Errno::result(unsafe { libc::socket(libc::AF_PACKET, kind, i32::from(ETH_P_LLDP.to_be())) })?;
     // SAFETY: the descriptor was just created and has no other owner.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    let wait = libc::timeval {
-        tv_sec: 1,
-        tv_usec: 0,
-    };
-    set(&socket, libc::SOL_SOCKET, libc::SO_RCVTIMEO, &wait)?;
+    setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(1))?;
     // Under a bond, report the port, not the bond.
     let _ = set(&socket, libc::SOL_PACKET, PACKET_ORIGDEV, &1_i32);
     Ok(socket)
@@ -152,7 +144,7 @@ const PACKET_ORIGDEV: libc::c_int = 9;
 fn set<T>(socket: &impl AsRawFd, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
     let length = size_of::<T>() as libc::socklen_t;
     // SAFETY: the pointer and the length are those of `value`, which outlives the call.
-    check(unsafe {
+    let set = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             level,
@@ -160,7 +152,8 @@ fn set<T>(socket: &impl AsRawFd, level: libc::c_int, name: libc::c_int, value: &
             std::ptr::from_ref(value).cast(),
             length,
         )
-    })?;
+    };
+    Errno::result(set)?;
     Ok(())
 }
 
@@ -177,16 +170,11 @@ struct Membership {
 fn join_all(socket: &File, joined: &mut BTreeSet<i32>) {
     let roots = Roots::live();
     let folder = roots.sys("class/net");
-    for name in names(&folder)
-        .unwrap_or_default()
-        .into_iter()
-        .take(INTERFACE_LIMIT)
-    {
-        if !folder.join(&name).join("device").exists() {
+    for name in names(&folder).iter().take(INTERFACE_LIMIT) {
+        if !folder.join(name).join("device").exists() {
             continue;
         }
-        let Some(interface) = number(&folder.join(&name).join("ifindex")).and_then(|n| i32::try_from(n).ok())
-        else {
+        let Some(interface) = number(&folder.join(name).join("ifindex")) else {
             continue;
         };
         if joined.contains(&interface) || joined.len() > 8 * INTERFACE_LIMIT {

@@ -1,6 +1,7 @@
 use inventory_api::report::LldpNeighbour;
 
-use super::frame::{fuzz, parse};
+use super::frame::parse;
+use super::fuzz::door;
 
 fn field(kind: u16, value: &[u8]) -> Vec<u8> {
     let header = kind << 9 | value.len() as u16;
@@ -43,7 +44,7 @@ fn the_mandatory_fields_are_in_order_and_once() {
 }
 
 #[test]
-fn control_characters_and_other_bytes_are_no_text() {
+fn control_characters_are_dropped_and_binary_names_become_hex() {
     let mut fields = mandatory();
     fields[1].1 = with(7, &[0, 1, 2]);
     fields.push((5, b"leaf\x1b[31m1\0".to_vec()));
@@ -56,7 +57,7 @@ fn control_characters_and_other_bytes_are_no_text() {
 
 /// The output of `lldpctl -f keyvalue` for real switches, turned back into frames.
 #[test]
-fn real_switches() {
+fn frames_of_real_switches_are_decoded() {
     let Some(folder) = fixtures::find("inventory/netbox-agent/lldp") else {
         return;
     };
@@ -127,7 +128,7 @@ fn real_switches() {
 proptest::proptest! {
     #[test]
     fn any_frame_is_read_without_a_panic(frame in proptest::collection::vec(proptest::num::u8::ANY, 0..1500)) {
-        fuzz(&frame);
+        door(&frame);
     }
 
     #[test]
@@ -135,6 +136,6 @@ proptest::proptest! {
         let mut frame = unit(&mandatory());
         frame.truncate(frame.len() - 2);
         frame.extend(tail);
-        fuzz(&frame);
+        door(&frame);
     }
 }

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn vendor_and_device_and_no_class() {
+    fn vendor_and_device_are_named_and_the_class_list_is_ignored() {
         let text = b"# comment\n\n8086  Intel Corporation\n\t1572  Ethernet Controller X710 for 10GbE SFP+\n\
             \t\t1028 0000  Ethernet 10G X710 rNDC\n10de  NVIDIA Corporation\n\t1572  Wrong one\nC 02  Network\n\t1572  no\n";
         let key = |v: &str, d: &str| (v.to_owned(), d.to_owned());

@@ -12,7 +12,7 @@ use inventory_api::report::PciDevice;
 
 pub(super) use self::slots::Slots;
 use super::Problems;
-use super::roots::{Roots, attribute, link_name, number, text};
+use super::roots::{Roots, attribute, file_name, link_name, number, text};
 
 /// Maximum number of devices; the largest machines have a few hundred.
 const DEVICE_LIMIT: usize = 2048;
@@ -46,13 +46,9 @@ fn device(roots: &Roots, address: &str, slots: &Slots) -> Option<PciDevice> {
     let vendor = word("vendor").filter(|id| id != "ffff");
     vendor.as_ref()?;
     let subsystem = |name: &str| word(name).filter(|id| id != "ffff" && id != "0000");
-    let count = |name: &str| {
-        let lanes = number(&folder.join(name))?;
-        // 255 and 63 are the kernel's unknown values.
-        u32::try_from(lanes).ok().filter(|n| (1..=32).contains(n))
-    };
+    // 255 and 63 are the kernel's unknown values.
+    let count = |name: &str| number(&folder.join(name)).filter(|lanes| (1..=32).contains(lanes));
     let speed = |name: &str| text(&folder.join(name)).filter(|speed| !speed.starts_with("Unknown"));
-    let above: Vec<String> = roots.device(&folder).map(|path| chain(&path)).unwrap_or_default();
     Some(PciDevice {
         address: address.to_owned(),
         class,
@@ -62,25 +58,25 @@ fn device(roots: &Roots, address: &str, slots: &Slots) -> Option<PciDevice> {
         subsystem_device: subsystem("subsystem_device"),
         revision: hex_digits(&folder.join("revision"), 2),
         driver: link_name(&folder.join("driver")),
-        slot: slots.of(address, &above),
+        slot: slots.of(address, &above(roots, address)),
         link_speed: speed("current_link_speed"),
         link_width: count("current_link_width"),
         link_width_max: count("max_link_width"),
         link_speed_max: speed("max_link_speed"),
-        numa_node: number(&folder.join("numa_node")).and_then(|node| u32::try_from(node).ok()),
+        numa_node: number(&folder.join("numa_node")),
         name: None,
     })
 }
 
 /// "0x8086" as "8086": lower case, with exactly this many digits.
 fn hex_digits(path: &Path, digits: usize) -> Option<String> {
-    let text = attribute(path)?.trim().to_lowercase();
+    let text = attribute(path)?.to_lowercase();
     let text = text.strip_prefix("0x")?;
     (text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.to_owned())
 }
 
 /// The PCI functions in a device path, from the root port to the device.
-pub(super) fn chain(path: &Path) -> Vec<String> {
+fn chain(path: &Path) -> Vec<String> {
     path.iter()
         .filter_map(|part| part.to_str())
         .filter(|part| is_address(part))
@@ -91,6 +87,17 @@ pub(super) fn chain(path: &Path) -> Vec<String> {
 /// The last PCI function in a device path: the controller itself, below its bridges.
 pub(super) fn address(path: &Path) -> Option<String> {
     chain(path).pop()
+}
+
+/// The PCI function that a link in sys leads to.
+pub(super) fn of_link(roots: &Roots, link: &Path) -> Option<String> {
+    address(&roots.device(link)?)
+}
+
+/// The functions above a device, root port first, and itself.
+pub(super) fn above(roots: &Roots, address: &str) -> Vec<String> {
+    let path = roots.device(&roots.sys("bus/pci/devices").join(address));
+    path.map(|path| chain(&path)).unwrap_or_default()
 }
 
 /// "0000:00:1f.2"; a domain may have more digits (VMD has 10000).
@@ -118,9 +125,7 @@ pub(super) fn id_of(device: &PciDevice) -> Option<String> {
 
 /// "8086:10d3" of the PCI function in this device path.
 pub(super) fn id(roots: &Roots, path: &Path) -> Option<String> {
-    let function = path
-        .ancestors()
-        .find(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(is_address))?;
+    let function = path.ancestors().find(|p| is_address(file_name(p)))?;
     let read = |name: &str| hex_digits(&roots.sys(function).join(name), 4);
     Some(format!("{}:{}", read("vendor")?, read("device")?))
 }

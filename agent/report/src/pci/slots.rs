@@ -13,9 +13,9 @@ impl Slots {
     pub fn read(roots: &Roots) -> Slots {
         let folder = roots.sys("bus/pci/slots");
         let mut slots = BTreeMap::new();
-        for name in names(&folder).unwrap_or_default() {
+        for name in names(&folder) {
             let place = attribute(&folder.join(&name).join("address")).unwrap_or_default();
-            let place = place.trim().to_lowercase();
+            let place = place.to_lowercase();
             // If two sources name it ("4", "4-1"), the first wins.
             if super::is_address(&format!("{place}.0"))
                 && let Some(name) = clean::place(&name)

@@ -37,7 +37,7 @@ fn machine(functions: &[(&str, &[(&str, &str)])]) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_card_in_a_slot_and_no_bridge() {
+fn a_card_is_reported_with_its_slot_and_a_bridge_is_not() {
     let dir = machine(&[
         (
             "pci0000:3a/0000:3a:00.0",

@@ -15,6 +15,7 @@ use super::super::clean::ascii;
 use super::super::disks::identity::{
     AtaIdentity, Capacity, READ_CAPACITY, Rotation, naming_page, rotation_page, serial_page,
 };
+use super::super::parse::little_endian;
 use super::super::roots::{Roots, attribute};
 use super::{LIST_BYTES, ask_each, entries};
 
@@ -103,11 +104,8 @@ fn ask(firmware: &mut impl Firmware, end: Instant) -> io::Result<(Vec<DiskFacts>
 
 /// MR_PD_LIST: the device numbers of disks (SCSI type 0), in list order.
 pub(super) fn list(answer: &[u8]) -> Vec<u16> {
-    let count = answer
-        .get(4..8)
-        .and_then(|count| count.try_into().ok())
-        .map_or(0, u32::from_le_bytes);
-    entries(answer, count)
+    let count = little_endian(answer.get(4..8).unwrap_or_default());
+    entries(answer, count as usize)
         .filter(|entry| entry[6] == 0)
         .map(|entry| u16::from_le_bytes([entry[0], entry[1]]))
         .collect()
@@ -117,14 +115,14 @@ pub(super) fn list(answer: &[u8]) -> Vec<u16> {
 pub(super) fn disk(info: &[u8]) -> Option<DiskFacts> {
     let info = info.get(..INFO_BYTES)?;
     let word = |at: usize| u16::from_le_bytes([info[at], info[at + 1]]);
-    let dword = |at: usize| u32::from(word(at)) | u32::from(word(at + 2)) << 16;
+    let dword = |at: usize| little_endian(&info[at..at + 4]);
     let inquiry = &info[4..100];
     let (vendor, product) = (ascii(&inquiry[8..16]), ascii(&inquiry[16..32]));
     let slot = info[259];
     let shelf = (word(256) != NO_ENCLOSURE).then(|| format!("enclosure {}", word(256)));
     // MR_PD_STATE: 01h unconfigured bad, 11h failed.
     let failed = matches!(word(184), 0x01 | 0x11);
-    let raw_blocks = u64::from(dword(232)) | u64::from(dword(236)) << 32;
+    let raw_blocks = little_endian(&info[232..240]);
     Some(DiskFacts {
         name: match &shelf {
             Some(shelf) => format!("{shelf} slot {slot}"),
@@ -152,7 +150,7 @@ pub(super) fn disk(info: &[u8]) -> Option<DiskFacts> {
         health: Some(DiskHealth {
             passed: Some(!failed && dword(176) == 0),
             // Media errors.
-            uncorrectable_errors: Some(dword(168).into()),
+            uncorrectable_errors: Some(dword(168)),
             ..DiskHealth::default()
         }),
         ..DiskFacts::default()
@@ -171,19 +169,11 @@ fn open(roots: &Roots) -> io::Result<File> {
 fn make_node(roots: &Roots, path: &Path) -> io::Result<()> {
     let devices = attribute(&roots.proc("devices")).unwrap_or_default();
     let number = |line: &str| line.strip_suffix("megaraid_sas_ioctl")?.trim().parse().ok();
-    let major = devices.lines().find_map(number).ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::NotFound,
-            "/proc/devices: the driver has no device megaraid_sas_ioctl",
-        )
-    })?;
-    mknod(
-        path,
-        SFlag::S_IFCHR,
-        Mode::S_IRUSR | Mode::S_IWUSR,
-        makedev(major, 0),
-    )?;
-    Ok(())
+    let major = devices.lines().find_map(number);
+    let major = major
+        .ok_or_else(|| io::Error::other("/proc/devices: the driver has no device megaraid_sas_ioctl"))?;
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    Ok(mknod(path, SFlag::S_IFCHR, mode, makedev(major, 0))?)
 }
 
 impl Controller {
@@ -203,14 +193,11 @@ impl Controller {
             sense_offset: 0,
             sense_length: 0,
             frame,
+            // Only the first is used.
             sgl: [nix::libc::iovec {
-                iov_base: std::ptr::null_mut(),
-                iov_len: 0,
+                iov_base: answer.as_mut_ptr().cast(),
+                iov_len: bytes,
             }; SGE_LIMIT],
-        };
-        packet.sgl[0] = nix::libc::iovec {
-            iov_base: answer.as_mut_ptr().cast(),
-            iov_len: bytes,
         };
         // SAFETY: the packet has the driver's layout; its one buffer has the stated length and outlives the call.
         unsafe { megasas_firmware(self.device.as_raw_fd(), &mut packet) }?;
@@ -347,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_promises_more_than_it_has() {
+    fn a_list_shorter_than_its_count_is_read_to_its_end() {
         assert!(list(&[0xff; 40]).is_empty());
         assert!(list(&[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).is_empty());
         assert!(list(&[]).is_empty());

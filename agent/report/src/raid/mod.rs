@@ -1,6 +1,8 @@
 //! Disks behind RAID controllers that show the kernel only their volumes: queried from the controller. PCI
 //! and sysfs facts of controllers are in [`super::controllers`].
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod megaraid;
 mod smart_array;
 
@@ -27,12 +29,8 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut Asset
     }
     let end = Instant::now() + TIME;
     let folder = roots.sys("class/scsi_host");
-    for host in names(&folder).unwrap_or_default() {
-        let Some(address) = roots
-            .device(&folder.join(&host))
-            .as_deref()
-            .and_then(pci::address)
-        else {
+    for host in names(&folder) {
+        let Some(address) = pci::of_link(roots, &folder.join(&host)) else {
             continue;
         };
         // Query a card with several hosts once.
@@ -40,7 +38,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut Asset
             continue;
         }
         let driver = attribute(&folder.join(&host).join("proc_name")).unwrap_or_default();
-        let disks = match driver.trim() {
+        let disks = match driver.as_str() {
             "megaraid_sas" => megaraid::disks(roots, &host, end),
             "hpsa" | "smartpqi" => smart_array::disks(roots, &host, end),
             _ => continue,
@@ -59,8 +57,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut Asset
                 });
             }
             Err(e) => problems.note(format_args!(
-                "{address}: the disks behind the controller ({}): {e}",
-                driver.trim()
+                "{address}: the disks behind the controller ({driver}): {e}"
             )),
         }
     }
@@ -81,11 +78,9 @@ pub(super) fn without_shown(report: &mut AssetReport) {
 }
 
 /// The entries of a list with a stated `count`.
-fn entries(list: &[u8], count: u32) -> impl Iterator<Item = &[u8]> {
+fn entries(list: &[u8], count: usize) -> impl Iterator<Item = &[u8]> {
     let entries = list.get(LIST_HEAD..).unwrap_or_default();
-    entries
-        .chunks_exact(LIST_ENTRY)
-        .take(DISK_LIMIT.min(count as usize))
+    entries.chunks_exact(LIST_ENTRY).take(DISK_LIMIT.min(count))
 }
 
 /// The disks of a list, and how many did not answer by `end`.
@@ -100,24 +95,12 @@ fn ask_each(
     (found, left_out)
 }
 
-#[cfg(any(test, fuzzing))]
-pub(super) fn fuzz(bytes: &[u8]) {
-    megaraid::list(bytes);
-    smart_array::list(bytes);
-    let disks = megaraid::disk(bytes).into_iter().chain(smart_array::disk(bytes));
-    let controller = StorageController {
-        disks: disks.collect(),
-        ..StorageController::default()
-    };
-    super::harmless::assert_harmless(|report| report.controllers.push(controller));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_that_the_kernel_shows_is_there_once() {
+    fn a_disk_that_the_kernel_shows_too_is_listed_once() {
         let disk = |serial: &str| DiskFacts {
             serial: Some(serial.to_owned()),
             ..DiskFacts::default()
@@ -137,7 +120,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_answer_is_read_without_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..600)) {
-            fuzz(&bytes);
+            super::fuzz::door(&bytes);
         }
     }
 }

@@ -10,7 +10,8 @@ use std::time::Instant;
 use inventory_api::report::{DiskFacts, DiskHealth, Transport};
 
 use super::super::clean::ascii;
-use super::super::roots::{Roots, names};
+use super::super::parse::{big_endian, little_endian};
+use super::super::roots::{Roots, read_names};
 use super::{LIST_BYTES, LIST_ENTRY, ask_each, entries};
 
 /// CISS_REPORT_PHYS with identifiers.
@@ -18,7 +19,7 @@ const REPORT_PHYSICAL: u8 = 0xc3;
 const EXTENDED: u8 = 0x02;
 /// BMIC read, and its command Identify Physical Device.
 const BMIC_READ: u8 = 0x26;
-const IDENTIFY_PHYSICAL: u8 = 0x15;
+const IDENTIFY: u8 = 0x15;
 /// Bytes read of the identity (the driver's structure has 2560).
 const IDENTITY_BYTES: usize = 512;
 const DIRECTION_READ: u8 = 2;
@@ -56,29 +57,15 @@ fn ask(controller: &mut impl Controller, end: Instant) -> io::Result<(Vec<DiskFa
     Ok(ask_each(&list, end, |drive| {
         let [low, high] = drive.to_le_bytes();
         let [size_high, size_low] = (IDENTITY_BYTES as u16).to_be_bytes();
-        let cdb = [
-            BMIC_READ,
-            0,
-            low,
-            0,
-            0,
-            0,
-            IDENTIFY_PHYSICAL,
-            size_high,
-            size_low,
-            high,
-        ];
+        let cdb = [BMIC_READ, 0, low, 0, 0, 0, IDENTIFY, size_high, size_low, high];
         disk(&controller.command(&cdb, IDENTITY_BYTES).ok()?)
     }))
 }
 
 /// Drive numbers of the disks in an extended list of physical devices: level 2 bus and target of their address.
 pub(super) fn list(answer: &[u8]) -> Vec<u16> {
-    let length = answer
-        .get(..4)
-        .and_then(|length| length.try_into().ok())
-        .map_or(0, u32::from_be_bytes);
-    entries(answer, length / LIST_ENTRY as u32)
+    let length = big_endian(answer.get(..4).unwrap_or_default()) as usize;
+    entries(answer, length / LIST_ENTRY)
         // Device types: 01h SATA, 02h SAS, 09h NVMe; expanders and enclosures differ. Older firmware has 00h for disks.
         .filter(|entry| matches!(entry[16], 0 | 1 | 2 | 9))
         .filter_map(|entry| {
@@ -91,12 +78,7 @@ pub(super) fn list(answer: &[u8]) -> Vec<u16> {
 /// `struct bmic_identify_physical_device`. None if too short, or no disk in the bay.
 pub(super) fn disk(identity: &[u8]) -> Option<DiskFacts> {
     let identity = identity.get(..IDENTITY_BYTES)?;
-    let number = |at: usize, bytes: usize| {
-        identity[at..at + bytes]
-            .iter()
-            .rev()
-            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-    };
+    let number = |at: usize, bytes: usize| little_endian(&identity[at..at + bytes]);
     let (port, drive_box, bay) = (ascii(&identity[112..114]), identity[114], identity[115]);
     let model = ascii(&identity[12..52])?;
     let block = number(2, 2);
@@ -145,13 +127,8 @@ fn open(roots: &Roots, host: &str) -> io::Result<Device> {
         let path = roots.device(&generic.join(name));
         path.is_some_and(|path| path.iter().any(|part| part == host))
     };
-    let name = names(&generic)?.into_iter().find(here);
-    let name = name.ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::NotFound,
-            format!("{host} has no generic SCSI device"),
-        )
-    })?;
+    let name = read_names(&generic)?.into_iter().find(here);
+    let name = name.ok_or_else(|| io::Error::other(format!("{host} has no generic SCSI device")))?;
     let file = OpenOptions::new().read(true).write(true).open(roots.dev(name))?;
     Ok(Device(file))
 }
@@ -229,8 +206,8 @@ mod tests {
                     [&[0, 0, 0, 96, 2, 0, 0, 0][..], &entries].concat()
                 }
                 // Bus 2 is the second 256 drive numbers.
-                [BMIC_READ, 0, 0, 0, 0, 0, IDENTIFY_PHYSICAL, 2, 0, 1] => identity(1, 2, 0),
-                [BMIC_READ, 0, 1, 0, 0, 0, IDENTIFY_PHYSICAL, 2, 0, 1] => identity(2, 1, 0x14),
+                [BMIC_READ, 0, 0, 0, 0, 0, IDENTIFY, 2, 0, 1] => identity(1, 2, 0),
+                [BMIC_READ, 0, 1, 0, 0, 0, IDENTIFY, 2, 0, 1] => identity(2, 1, 0x14),
                 _ => return Err(io::Error::other("status 1")),
             };
             answer.resize(bytes, 0);
@@ -261,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_promises_more_than_it_has() {
+    fn a_list_shorter_than_its_count_is_read_to_its_end() {
         assert!(list(&[0xff; 40]).is_empty());
         assert!(list(&[0, 0, 0xff, 0xff, 2, 0, 0, 0]).is_empty());
         assert_eq!(disk(&[0; IDENTITY_BYTES]), None);

@@ -1,5 +1,7 @@
 //! The entry point: the table's stated version and length (DSP0134, 5.2).
 
+use super::super::parse::{little_endian, sum};
+
 /// The table as the entry point describes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EntryPoint {
@@ -29,7 +31,7 @@ impl EntryPoint {
         ends_at_marker: true,
     };
 
-    /// `_SM3_`, `_SM_` or `_DMI_`. A 32-bit entry point may stand before 3.x content (field report 22).
+    /// `_SM3_`, `_SM_` or `_DMI_`. A 32-bit entry point may precede 3.x content (field report 22).
     ///
     /// # Errors
     /// Why the bytes are not a trustworthy entry point.
@@ -38,7 +40,7 @@ impl EntryPoint {
             let entry = sized(bytes, 6, 0x18)?;
             return Ok(EntryPoint {
                 version: Some((entry[7], entry[8])),
-                most: dword(entry, 0x0c).filter(|most| *most != 0),
+                most: Some(little_endian(&entry[0x0c..0x10]) as usize).filter(|most| *most != 0),
                 ..EntryPoint::NONE
             });
         }
@@ -57,10 +59,7 @@ impl EntryPoint {
             });
         }
         if bytes.starts_with(b"_DMI_") {
-            let entry = bytes.get(..0x0f).ok_or("it is shorter than 15 bytes")?;
-            if sum(entry) != 0 {
-                return Err("its checksum is wrong".to_owned());
-            }
+            let entry = checked(bytes.get(..0x0f).ok_or("it is shorter than 15 bytes")?)?;
             return Ok(EntryPoint {
                 version: Some((entry[0x0e] >> 4, entry[0x0e] & 0x0f)),
                 announced: Some(Announced::at(bytes, 0x06, 0x0c)),
@@ -75,11 +74,7 @@ impl EntryPoint {
 impl Announced {
     /// Both words lie within the length checked above.
     fn at(bytes: &[u8], length: usize, count: usize) -> Announced {
-        let word = |at: usize| {
-            let low = bytes.get(at).copied().unwrap_or(0);
-            let high = bytes.get(at + 1).copied().unwrap_or(0);
-            usize::from(u16::from_le_bytes([low, high]))
-        };
+        let word = |at: usize| little_endian(bytes.get(at..at + 2).unwrap_or_default()) as usize;
         Announced {
             bytes: word(length),
             structures: word(count),
@@ -95,25 +90,16 @@ fn sized(bytes: &[u8], at: usize, least: usize) -> Result<&[u8], String> {
             "its stated length is {length} bytes, the minimum is {least}"
         ));
     }
-    let entry = bytes.get(..length).ok_or_else(|| {
-        format!(
-            "its stated length is {length} bytes, only {} are there",
-            bytes.len()
-        )
-    })?;
-    if sum(entry) != 0 {
-        return Err("its checksum is wrong".to_owned());
+    let there = bytes.len();
+    let entry = bytes.get(..length);
+    checked(entry.ok_or_else(|| format!("its stated length is {length} bytes, only {there} are there"))?)
+}
+
+fn checked(entry: &[u8]) -> Result<&[u8], String> {
+    match sum(entry) {
+        0 => Ok(entry),
+        _ => Err("its checksum is wrong".to_owned()),
     }
-    Ok(entry)
-}
-
-fn dword(bytes: &[u8], at: usize) -> Option<usize> {
-    let raw: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
-    usize::try_from(u32::from_le_bytes(raw)).ok()
-}
-
-fn sum(bytes: &[u8]) -> u8 {
-    bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
 }
 
 /// Wrong versions in some firmware and their meaning, as in dmidecode 3.6.

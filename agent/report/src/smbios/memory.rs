@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn speeds_above_65534_stand_in_the_extended_field() {
+    fn speeds_above_65534_are_read_from_the_extended_field() {
         let device = |length: u8, word: u16, extended: u32| {
             let mut bytes = vec![0; usize::from(length) + 2];
             (bytes[0], bytes[1]) = (17, length);

@@ -4,6 +4,8 @@
 mod bmc;
 mod components;
 mod entry;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod memory;
 mod power;
 mod processors;
@@ -48,31 +50,4 @@ fn fill(table: &table::Table, problems: &mut Problems, report: &mut AssetReport)
     report.tpm = components::tpm(table, problems);
     report.firmware_components = components::firmware(table, problems);
     report.batteries = components::batteries(table, problems);
-}
-
-/// A table alone, a 2.x table with an announced size, and a table after its own entry point.
-#[cfg(any(test, fuzzing))]
-pub(super) fn fuzz(bytes: &[u8]) {
-    use entry::{Announced, EntryPoint};
-    let announced = Announced {
-        bytes: bytes.len(),
-        structures: 40,
-    };
-    let legacy = EntryPoint {
-        version: Some((2, 7)),
-        announced: Some(announced),
-        most: None,
-        ends_at_marker: false,
-    };
-    let mut entries = vec![(EntryPoint::NONE, bytes), (legacy, bytes)];
-    if let Some((head, table)) = bytes.split_at_checked(0x20)
-        && let Ok(entry) = EntryPoint::parse(head)
-    {
-        entries.push((entry, table));
-    }
-    for (entry, bytes) in entries {
-        let mut problems = Problems::new("smbios");
-        let table = table::Table::parse(bytes, entry, &mut problems);
-        super::harmless::assert_harmless(|report| fill(&table, &mut problems, report));
-    }
 }

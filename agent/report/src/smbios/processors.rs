@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_above_255_stand_in_the_second_field() {
+    fn counts_above_255_are_read_from_the_second_field() {
         let mut bytes = vec![0; 0x32];
         (bytes[0], bytes[1]) = (4, 0x30);
         (bytes[0x23], bytes[0x24], bytes[0x25]) = (0xff, 0xff, 64);

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_is_none_is_left_out() {
+    fn placeholder_addresses_are_left_out() {
         let at = |bytes: [u8; 4]| {
             let header = [41, 8, 0, 0];
             pci(&Structure::new(&[&header[..], &bytes, &[0, 0]].concat()), 4)

@@ -1,6 +1,7 @@
 //! Types 0, 1, 2, 3 and 11: firmware, system, base board, chassis, OEM strings.
 
 use inventory_api::report::{BoardFacts, ChassisFacts, FirmwareFacts, SystemFacts};
+use uuid::Uuid;
 
 use super::super::{Problems, clean};
 use super::table::Table;
@@ -31,21 +32,11 @@ fn uuid(raw: [u8; 16], version: Option<(u8, u8)>) -> Option<String> {
     if raw == [0; 16] || raw == [0xff; 16] {
         return None;
     }
-    let mut b = raw;
-    if version? >= (2, 6) {
-        b[0..4].reverse();
-        b[4..6].reverse();
-        b[6..8].reverse();
-    }
-    let hex = hex::encode(b);
-    Some(format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    ))
+    let uuid = match version? >= (2, 6) {
+        true => Uuid::from_bytes_le(raw),
+        false => Uuid::from_bytes(raw),
+    };
+    Some(uuid.to_string())
 }
 
 /// The first board: a blade or a server with risers has several.
@@ -123,10 +114,8 @@ pub(super) fn oem_strings(table: &Table, problems: &mut Problems) -> Vec<String>
         let count = s.byte(0x04).unwrap_or(0);
         (1..=count).map_while(move |number| s.string_number(number))
     });
-    strings
-        .filter_map(|text| clean::fact(&text))
-        .take(OEM_LIMIT)
-        .collect()
+    let facts = strings.filter_map(|text| clean::fact(&text));
+    facts.take(OEM_LIMIT).collect()
 }
 
 #[cfg(test)]

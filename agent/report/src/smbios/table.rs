@@ -164,43 +164,37 @@ fn walk(bytes: &[u8], entry: &EntryPoint) -> Walk {
     let length = said.or(entry.most).unwrap_or(usize::MAX).min(bytes.len());
     let count = entry.announced.map_or(0, |a| a.structures);
     let bytes = bytes.get(..length).unwrap_or(bytes);
-    let mut walk = Walk {
-        structures: Vec::new(),
-        offset: 0,
-        marked: false,
-        end: End::Bytes,
-    };
-    loop {
-        if count != 0 && walk.structures.len() == count {
-            walk.end = End::Count;
-            return walk;
+    let (mut structures, mut offset, mut marked) = (Vec::new(), 0, false);
+    let end = loop {
+        if marked && entry.ends_at_marker {
+            break End::Marker;
         }
-        if walk.structures.len() == STRUCTURE_LIMIT {
-            walk.end = End::TooMany;
-            return walk;
+        if count != 0 && structures.len() == count {
+            break End::Count;
         }
-        let rest = bytes.get(walk.offset..).unwrap_or_default();
+        if structures.len() == STRUCTURE_LIMIT {
+            break End::TooMany;
+        }
+        let rest = bytes.get(offset..).unwrap_or_default();
         let [kind, length, _, _, ..] = *rest else {
-            walk.end = if rest.is_empty() { End::Bytes } else { End::Cut };
-            return walk;
+            break if rest.is_empty() { End::Bytes } else { End::Cut };
         };
         if usize::from(length) < HEADER {
-            walk.end = End::Length { length };
-            return walk;
+            break End::Length { length };
         }
         let strings = rest.get(usize::from(length)..).unwrap_or_default();
         let Some(zeros) = strings.windows(2).position(|pair| pair == [0, 0]) else {
-            walk.end = End::Cut;
-            return walk;
+            break End::Cut;
         };
-        let end = walk.offset + usize::from(length) + zeros + 2;
-        walk.structures.push(walk.offset..end);
-        walk.offset = end;
-        walk.marked = kind == END_OF_TABLE;
-        if walk.marked && entry.ends_at_marker {
-            walk.end = End::Marker;
-            return walk;
-        }
+        let end = offset + usize::from(length) + zeros + 2;
+        structures.push(offset..end);
+        (offset, marked) = (end, kind == END_OF_TABLE);
+    };
+    Walk {
+        structures,
+        offset,
+        marked,
+        end,
     }
 }
 
@@ -300,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_named_and_what_stands_before_it_is_kept() {
+    fn structures_before_the_damage_are_kept_and_the_damage_is_a_problem() {
         let ends = |tail: &[u8]| {
             let walk = walk(&[&SOUND[..], tail].concat(), &EntryPoint::NONE);
             assert_eq!((walk.structures.len(), walk.offset), (1, 8));
@@ -314,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_known_by_the_lengths_where_no_entry_point_is() {
+    fn without_an_entry_point_the_version_follows_from_the_lengths() {
         let device = |length: u8| {
             let mut device = vec![17, length, 0, 0x11];
             device.resize(usize::from(length), 0);
@@ -331,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn structures_of_one_handle_are_all_kept_and_said_to_be_odd() {
+    fn structures_with_a_repeated_handle_are_all_kept_and_a_problem() {
         let bytes = [&SOUND[..], &SOUND, &END].concat();
         let mut problems = Problems::new("smbios");
         let table = Table::parse(&bytes, announced(22, 3), &mut problems);

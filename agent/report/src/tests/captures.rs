@@ -104,7 +104,7 @@ fn pci_matches(report: &AssetReport, files: &BTreeMap<String, String>, path: &st
 }
 
 #[test]
-fn node_exporter() {
+fn the_capture_of_node_exporter_is_read() {
     let Some(archive) = fixtures::find("disk/node_exporter/sys.ttar") else {
         return;
     };
@@ -166,7 +166,7 @@ fn node_exporter() {
 }
 
 #[test]
-fn procfs() {
+fn the_capture_of_procfs_is_read() {
     let Some(archive) = fixtures::find("disk/procfs/fixtures.ttar") else {
         return;
     };
@@ -219,7 +219,7 @@ fn unpacked_report(archive: &str) -> Option<AssetReport> {
 }
 
 #[test]
-fn nvme_without_sys_block() {
+fn nvme_disks_are_found_without_sys_block() {
     let Some(report) = unpacked_report("disk/nvme-sysfs/data/hostnqn-order.tar.xz") else {
         return;
     };
@@ -242,7 +242,7 @@ fn nvme_without_sys_block() {
 }
 
 #[test]
-fn nvme_multipath_without_sys_block() {
+fn nvme_multipath_disks_are_found_without_sys_block() {
     let Some(report) = unpacked_report("disk/nvme-sysfs/data/config-pcie.tar.xz") else {
         return;
     };

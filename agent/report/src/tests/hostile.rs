@@ -85,7 +85,7 @@ fn write(lie: &str, path: &Path) {
 }
 
 #[test]
-fn every_lie_in_every_file_is_survived() {
+fn hostile_content_in_every_file_is_survived() {
     for lie in [
         "huge", "endless", "pipe", "folder", "circle", "device", "signs", "bytes",
     ] {
@@ -125,7 +125,7 @@ fn every_lie_in_every_file_is_survived() {
 }
 
 #[test]
-fn five_thousand_disks_are_a_thousand_and_a_problem() {
+fn of_five_thousand_disks_a_thousand_are_kept_and_the_rest_is_a_problem() {
     let dir = tempfile::tempdir().unwrap();
     let block = dir.path().join("sys/block");
     fs::create_dir_all(&block).unwrap();

@@ -7,7 +7,8 @@ mod hostile;
 use super::*;
 
 #[test]
-fn on_any_host_no_collector_panics() {
+#[ignore = "reads the machine it runs on; the qemu tests do that every time, run this one by hand on new hardware"]
+fn on_this_host_no_collector_panics() {
     let report = collect(&Roots::live());
     println!("{}", render_text(&report));
     assert!(
@@ -18,7 +19,7 @@ fn on_any_host_no_collector_panics() {
 }
 
 #[test]
-fn a_machine_of_which_nothing_was_captured_has_no_facts_and_no_problems() {
+fn an_empty_capture_has_no_facts_and_no_problems() {
     let dir = tempfile::tempdir().unwrap();
     let report = collect(&Roots::under(dir.path()));
     let empty = AssetReport {
@@ -32,7 +33,7 @@ fn a_machine_of_which_nothing_was_captured_has_no_facts_and_no_problems() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_and_the_rest_goes_out() {
+fn what_cannot_be_read_is_a_problem_and_the_rest_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(dir.path().join("sys/firmware/dmi/tables/DMI")).unwrap();
     std::fs::create_dir_all(dir.path().join("proc")).unwrap();
@@ -47,7 +48,7 @@ fn what_cannot_be_read_is_named_and_the_rest_goes_out() {
 
 #[test]
 fn a_collector_that_panics_is_a_problem() {
-    let part = start(&Roots::live(), "memory", |_, _, _| panic!("boom"));
+    let part = start(&Roots::under("/nothing"), "memory", |_, _, _| panic!("boom"));
     let part = part
         .recv_timeout(Duration::from_secs(10))
         .expect("the collector's part within 10 s");

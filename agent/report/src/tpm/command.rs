@@ -122,7 +122,7 @@ fn invalid(what: &str) -> io::Error {
 }
 
 /// TPMS_CAPABILITY_DATA with tagged properties (part 2, 10.8.2, 6.13).
-fn properties(answer: &[u8], facts: &mut TpmFacts) {
+pub(super) fn properties(answer: &[u8], facts: &mut TpmFacts) {
     let mut reader = Reader(answer);
     let (Some(_), Some(6), Some(count)) = (reader.u8(), reader.u32(), reader.u32()) else {
         return;
@@ -159,7 +159,7 @@ pub(super) fn letters(number: u32) -> Option<String> {
 }
 
 /// TPM2B_PUBLIC of an RSA or P-256 key as SubjectPublicKeyInfo.
-fn public_key(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
+pub(super) fn public_key(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
     let mut public = Reader(reader.sized()?);
     let kind = public.u16()?;
     // Name algorithm, attributes, policy.
@@ -197,7 +197,7 @@ fn public_key(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
 }
 
 /// Big-endian fields, one after the other.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
@@ -222,23 +222,6 @@ impl<'a> Reader<'a> {
         let length = self.u16()?;
         self.take(usize::from(length))
     }
-}
-
-#[cfg(any(test, fuzzing))]
-pub(crate) fn fuzz(answer: &[u8]) {
-    struct Chip<'a>(&'a [u8]);
-    impl Commands for Chip<'_> {
-        fn run(&mut self, _: &[u8]) -> io::Result<Vec<u8>> {
-            Ok(self.0.to_vec())
-        }
-    }
-    let mut facts = TpmFacts::default();
-    let _ = fill(&mut Chip(answer), &mut facts);
-    properties(answer, &mut facts);
-    let _ = public_key(&mut Reader(answer));
-    let text = String::from_utf8_lossy(answer);
-    facts.endorsement_key_sha256 = super::spki::of_pubek(&text).map(|key| super::spki::sha256(&key));
-    super::super::harmless::assert_harmless(|report| report.tpm = Some(facts));
 }
 
 #[cfg(test)]
@@ -333,7 +316,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_answer_is_read_without_a_panic(answer in proptest::collection::vec(proptest::num::u8::ANY, 0..700)) {
-            fuzz(&answer);
+            super::super::fuzz::door(&answer);
         }
     }
 }

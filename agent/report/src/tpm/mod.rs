@@ -1,10 +1,10 @@
 //! The TPM: what it is, and the hash of its endorsement key.
 
 mod command;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod spki;
 
-#[cfg(any(test, fuzzing))]
-pub(super) use self::command::fuzz;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -52,7 +52,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Option<TpmFacts
 
 fn version(folder: &Path) -> Option<String> {
     let major = attribute(&folder.join("tpm_version_major"));
-    match major.as_deref().map(str::trim) {
+    match major.as_deref() {
         Some("2") => Some("2.0".to_owned()),
         Some("1") => Some("1.2".to_owned()),
         // Before Linux 5.6: only TPM 1.2 has this file.

@@ -3,6 +3,8 @@
 
 use inventory_api::report::DiskHealth;
 
+use super::super::super::parse::{little_endian, sum};
+
 /// Entries in the attribute and threshold tables.
 const ENTRIES: usize = 30;
 const ENTRY_BYTES: usize = 12;
@@ -38,7 +40,7 @@ impl Smart {
                 id: entry[0],
                 prefailure: entry[1] & 1 == 1,
                 value: entry[3],
-                raw: super::little_endian(&entry[5..11]),
+                raw: little_endian(&entry[5..11]),
             })
             .collect();
         Some(Smart {
@@ -100,22 +102,14 @@ impl Smart {
 
     /// Life used in percent, inverted where the maker counts remaining life.
     fn used(&self, maker: Maker) -> Option<u32> {
-        let left = |value: u64| {
-            u32::try_from(value)
-                .ok()
-                .filter(|left| *left <= 100)
-                .map(|left| 100 - left)
-        };
+        let left = |value: u64| (value <= 100).then(|| 100 - value as u32);
         let normalised = |id: u8| self.attribute(id).and_then(|a| left(u64::from(a.value)));
         match maker {
             Maker::Intel => normalised(233),
             Maker::Dell => self.raw(245).and_then(left),
             Maker::Samsung => normalised(177),
             // The raw value is the used life, although the name says "remain".
-            Maker::Micron => self
-                .raw(202)
-                .and_then(|used| u32::try_from(used).ok())
-                .filter(|used| *used <= 255),
+            Maker::Micron => self.raw(202).filter(|used| *used <= 255).map(|used| used as u32),
             Maker::Kingston => self.raw(231).and_then(left),
             // Here the raw value is specific to the controller.
             Maker::SandForce => normalised(231),
@@ -200,8 +194,7 @@ impl Maker {
 /// A page whose bytes sum to zero, through its last byte.
 fn checked(data: &[u8]) -> Option<&[u8]> {
     let data = data.get(..PAGE)?;
-    let sum = data.iter().fold(0_u8, |sum, b| sum.wrapping_add(*b));
-    (sum == 0 && data.iter().any(|b| *b != 0)).then_some(data)
+    (sum(data) == 0 && data.iter().any(|b| *b != 0)).then_some(data)
 }
 
 fn entries(data: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -1,6 +1,6 @@
 //! Logs of ATA disks: self-test log (SMART log 06h) and device statistics (general purpose log 04h, ACS-4 9.5).
 
-use super::little_endian;
+use super::super::super::parse::little_endian;
 
 /// Describes the newest entry of the self-test log (ATA8-ACS, A.14). None if no test was ever run.
 pub(crate) fn self_test(log: &[u8]) -> Option<String> {

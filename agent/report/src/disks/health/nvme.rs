@@ -2,7 +2,7 @@
 
 use inventory_api::report::DiskHealth;
 
-use super::little_endian;
+use super::super::super::parse::little_endian;
 
 /// Data units are thousands of 512-byte blocks.
 const UNIT: u64 = 512_000;

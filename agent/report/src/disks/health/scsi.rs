@@ -2,6 +2,8 @@
 
 use inventory_api::report::DiskHealth;
 
+use super::super::super::parse::{big_endian, page_body};
+
 /// Maximum number of parameters per page.
 const PARAMETER_LIMIT: usize = 64;
 
@@ -19,11 +21,8 @@ pub(crate) fn add(page: u8, data: &[u8], health: &mut DiskHealth) {
             (0x03, 5) => health.read_bytes = number(value),
             // Uncorrected errors: write, read, verify.
             (0x02 | 0x03 | 0x05, 6) => {
-                let sum = health
-                    .uncorrectable_errors
-                    .unwrap_or(0)
-                    .saturating_add(number(value).unwrap_or(0));
-                health.uncorrectable_errors = Some(sum);
+                let before = health.uncorrectable_errors.unwrap_or(0);
+                health.uncorrectable_errors = Some(before.saturating_add(number(value).unwrap_or(0)));
             }
             // FFh: no reading.
             (0x0d, 0) => health.temperature_c = value.get(1).filter(|t| **t != 0xff).map(|t| i32::from(*t)),
@@ -62,11 +61,7 @@ pub(crate) fn grown_defects(header: &[u8]) -> Option<u64> {
 
 /// Code and value of each parameter: two bytes code, one control, one length.
 fn parameters(data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    let length = data
-        .get(2..4)
-        .map_or(0, |l| usize::from(u16::from_be_bytes([l[0], l[1]])));
-    let body = data.get(4..).unwrap_or_default();
-    let mut rest = &body[..length.min(body.len())];
+    let mut rest = page_body(data);
     std::iter::from_fn(move || {
         let (header, after) = rest.split_at_checked(4)?;
         let (value, after) = after.split_at_checked(usize::from(header[3]))?;
@@ -77,9 +72,7 @@ fn parameters(data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 fn number(bytes: &[u8]) -> Option<u64> {
-    (1..=8)
-        .contains(&bytes.len())
-        .then(|| bytes.iter().fold(0, |sum, b| sum << 8 | u64::from(*b)))
+    (1..=8).contains(&bytes.len()).then(|| big_endian(bytes))
 }
 
 /// The first parameter of page 10h is the newest test (SPC-6, table 411).

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use inventory_api::report::DiskHealth;
 use serde_json::Value;
 
-use super::{ata, ata_logs, fuzz, nvme, scsi};
+use super::{ata, ata_logs, nvme, scsi};
 
 fn captures() -> Option<Vec<(PathBuf, Value)>> {
     let mut folders = vec![fixtures::find("disk/smartctl-json/smartctl_exporter")?];
@@ -372,7 +372,7 @@ fn self_tests_of_nvme() {
 proptest::proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..600)) {
-        fuzz(&bytes);
+        super::super::fuzz::health(&bytes);
     }
 }
 

@@ -236,7 +236,7 @@ fn transport_by_the_path() {
 }
 
 #[test]
-fn rotation_is_only_said_where_the_disk_said_it() {
+fn rotation_is_reported_only_if_the_disk_reports_it() {
     assert_eq!(rotational(Some(Transport::Scsi), Some(true), None), None);
     assert_eq!(
         rotational(Some(Transport::Scsi), Some(true), Some(Rotation::Spins(7200))),
@@ -417,6 +417,6 @@ fn a_made_up_name_is_no_wwn() {
 proptest::proptest! {
     #[test]
     fn any_page_is_read_without_a_panic(page in proptest::collection::vec(proptest::num::u8::ANY, 0..700)) {
-        fuzz(&page);
+        super::fuzz::door(&page);
     }
 }

@@ -223,7 +223,7 @@ fn the_shelf_by_its_own_identifier_or_the_controllers() {
 }
 
 #[test]
-fn a_disk_of_520_byte_sectors_is_asked_and_else_is_a_problem() {
+fn a_disk_with_520_byte_sectors_is_queried_for_its_size_or_is_a_problem() {
     let answer = |blocks: u64, length: u32| {
         let mut data = vec![0_u8; 32];
         data[..8].copy_from_slice(&(blocks - 1).to_be_bytes());

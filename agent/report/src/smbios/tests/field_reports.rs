@@ -140,7 +140,7 @@ fn field_report_19_a_table_above_64_kib_with_many_empty_slots_is_read_to_its_end
 }
 
 #[test]
-fn field_report_20_wrong_announcements_and_a_second_type_0_are_accepted_and_said_to_be_odd() {
+fn field_report_20_wrong_announcements_and_a_second_type_0_are_accepted_and_a_problem() {
     let firmware = |version: &str| {
         let fields = [1, 2, 0, 0xf0, 0, 0x7f, 0, 0, 0, 0, 0, 0, 0, 0];
         structure(0, 0, &fields, &["Apple Inc.", version])

@@ -9,9 +9,7 @@ pub(crate) fn location(code: u8) -> Option<&'static str> {
         "PC-98/Local Bus Add-on Card",
         "CXL Add-on Card",
     ];
-    const FROM_1: &[&str] = &[
-        "",
-        "",
+    const FROM_3: &[&str] = &[
         "System Board Or Motherboard",
         "ISA Add-on Card",
         "EISA Add-on Card",
@@ -22,17 +20,15 @@ pub(crate) fn location(code: u8) -> Option<&'static str> {
         "NuBus",
     ];
     match code {
-        0xa0.. => super::from_one(FROM_A0, code - 0x9f),
-        _ => super::from_one(FROM_1, code),
+        0xa0.. => super::term(FROM_A0, 0xa0, code),
+        _ => super::known(FROM_3, code),
     }
 }
 
 /// 7.18.1, Form factor.
 pub(crate) fn form(code: u8) -> Option<&'static str> {
-    super::from_one(
+    super::known(
         &[
-            "",
-            "",
             "SIMM",
             "SIP",
             "Chip",
@@ -55,10 +51,8 @@ pub(crate) fn form(code: u8) -> Option<&'static str> {
     )
 }
 
-/// 7.18.2, Type, from 1.
+/// 7.18.2, Type, from 3.
 const KINDS: &[&str] = &[
-    "",
-    "",
     "DRAM",
     "EDRAM",
     "VRAM",
@@ -98,7 +92,7 @@ const KINDS: &[&str] = &[
 
 /// 7.18.2.
 pub(crate) fn kind(code: u8) -> Option<&'static str> {
-    super::from_one(KINDS, code)
+    super::known(KINDS, code)
 }
 
 /// 7.18.3, Type detail: one term per bit, from bit 1.
@@ -132,10 +126,8 @@ pub(crate) fn detail(bits: u16) -> Option<String> {
 
 /// 7.18.6, Memory technology.
 pub(crate) fn technology(code: u8) -> Option<&'static str> {
-    super::from_one(
+    super::known(
         &[
-            "",
-            "",
             "DRAM",
             "NVDIMM-N",
             "NVDIMM-F",

@@ -5,16 +5,22 @@ pub(super) mod memory;
 pub(super) mod processor;
 pub(super) mod slot;
 
-/// The term for a code counted from one; None if it is empty.
-fn from_one(words: &[&'static str], code: u8) -> Option<&'static str> {
-    let at = usize::from(code).checked_sub(1)?;
-    words.get(at).copied().filter(|word| !word.is_empty())
+/// The term for a code, where `first` is the code of the first term; None if it is empty.
+fn term(words: &[&'static str], first: u8, code: u8) -> Option<&'static str> {
+    let at = code.checked_sub(first)?;
+    words
+        .get(usize::from(at))
+        .copied()
+        .filter(|word| !word.is_empty())
 }
 
-/// 7.4.1, System enclosure or chassis types, from 1.
+/// As [`term`], for an enumeration in which 1 is Other and 2 is Unknown.
+fn known(words: &[&'static str], code: u8) -> Option<&'static str> {
+    term(words, 3, code)
+}
+
+/// 7.4.1, System enclosure or chassis types, from 3.
 const CHASSIS: &[&str] = &[
-    "",
-    "",
     "Desktop",
     "Low Profile Desktop",
     "Pizza Box",
@@ -53,18 +59,18 @@ const CHASSIS: &[&str] = &[
 
 /// 7.4.1; bit 7 is the lock.
 pub(super) fn chassis(byte: u8) -> Option<&'static str> {
-    from_one(CHASSIS, byte & 0x7f)
+    known(CHASSIS, byte & 0x7f)
 }
 
 /// 7.4.2, System enclosure or chassis states.
 pub(super) fn chassis_state(code: u8) -> Option<&'static str> {
-    from_one(&["", "", "Safe", "Warning", "Critical", "Non-recoverable"], code)
+    known(&["Safe", "Warning", "Critical", "Non-recoverable"], code)
 }
 
 /// 7.8.3 and 7.17.3, Error correction type; "None" is a fact.
 pub(super) fn error_correction(code: u8) -> Option<&'static str> {
-    from_one(
-        &["", "", "None", "Parity", "Single-bit ECC", "Multi-bit ECC", "CRC"],
+    known(
+        &["None", "Parity", "Single-bit ECC", "Multi-bit ECC", "CRC"],
         code,
     )
 }
@@ -77,15 +83,13 @@ pub(super) fn cache_error_correction(code: u8) -> Option<&'static str> {
 
 /// 7.8.4, System cache type.
 pub(super) fn cache_kind(code: u8) -> Option<&'static str> {
-    from_one(&["", "", "Instruction", "Data", "Unified"], code)
+    known(&["Instruction", "Data", "Unified"], code)
 }
 
 /// 7.8.5, Associativity.
 pub(super) fn associativity(code: u8) -> Option<&'static str> {
-    from_one(
+    known(
         &[
-            "",
-            "",
             "Direct Mapped",
             "2-way Set-associative",
             "4-way Set-associative",
@@ -105,10 +109,10 @@ pub(super) fn associativity(code: u8) -> Option<&'static str> {
 
 /// 7.40.1, power supply characteristics, bits 9:7.
 pub(super) fn power_supply_status(code: u8) -> Option<&'static str> {
-    from_one(&["", "", "OK", "Non-critical", "Critical"], code)
+    known(&["OK", "Non-critical", "Critical"], code)
 }
 
 /// 7.39.1, BMC interface type.
 pub(super) fn bmc_interface(code: u8) -> Option<&'static str> {
-    from_one(&["KCS", "SMIC", "BT", "SSIF"], code)
+    term(&["KCS", "SMIC", "BT", "SSIF"], 1, code)
 }

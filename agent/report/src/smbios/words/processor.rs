@@ -249,10 +249,8 @@ pub(crate) fn family(code: u16, manufacturer: Option<&str>) -> Option<&'static s
     FAMILIES.get(at).map(|(_, word)| *word)
 }
 
-/// 7.5.5, Processor upgrade: the socket. From 1.
+/// 7.5.5, Processor upgrade: the socket. From 3.
 const UPGRADES: &[&str] = &[
-    "",
-    "",
     "Daughter Board",
     "ZIF Socket",
     "Replaceable Piggy Back",
@@ -335,15 +333,13 @@ const UPGRADES: &[&str] = &[
 
 /// 7.5.5.
 pub(crate) fn upgrade(code: u8) -> Option<&'static str> {
-    super::from_one(UPGRADES, code)
+    super::known(UPGRADES, code)
 }
 
 /// 7.5.1, Processor type.
 pub(crate) fn kind(code: u8) -> Option<&'static str> {
-    super::from_one(
+    super::known(
         &[
-            "",
-            "",
             "Central Processor",
             "Math Processor",
             "DSP Processor",

@@ -1,9 +1,7 @@
 //! Terms of type 9, System Slots, and of on-board devices (10, 41).
 
-/// 7.10.1, Slot type, from 1.
+/// 7.10.1, Slot type, from 3.
 const TYPES: &[&str] = &[
-    "",
-    "",
     "ISA",
     "MCA",
     "EISA",
@@ -91,17 +89,16 @@ const TYPES_A0: &[&str] = &[
 pub(crate) fn slot(code: u8) -> Option<&'static str> {
     match code {
         0x30 => Some("CXL Flexbus 1.0"),
-        0xa0.. => super::from_one(TYPES_A0, code - 0x9f),
-        _ => super::from_one(TYPES, code),
+        0xa0.. => super::term(TYPES_A0, 0xa0, code),
+        _ => super::known(TYPES, code),
     }
 }
 
 /// 7.10.2, Slot data bus width.
 pub(crate) fn width(code: u8) -> Option<&'static str> {
-    super::from_one(
+    super::known(
         &[
-            "", "", "8 bit", "16 bit", "32 bit", "64 bit", "128 bit", "x1", "x2", "x4", "x8", "x12", "x16",
-            "x32",
+            "8 bit", "16 bit", "32 bit", "64 bit", "128 bit", "x1", "x2", "x4", "x8", "x12", "x16", "x32",
         ],
         code,
     )
@@ -109,10 +106,8 @@ pub(crate) fn width(code: u8) -> Option<&'static str> {
 
 /// 7.11.1 and 7.42.2, Onboard device types; bit 7 has another meaning.
 pub(crate) fn onboard(code: u8) -> Option<&'static str> {
-    super::from_one(
+    super::known(
         &[
-            "",
-            "",
             "Video",
             "SCSI Controller",
             "Ethernet",
