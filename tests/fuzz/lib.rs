@@ -7,6 +7,7 @@ use std::time::Duration;
 use inventory_api::agent::RunsOn;
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::{Expectation, Severity};
+use inventory_api::dhcp::DhcpReply;
 use inventory_api::{Mac, UnixMs};
 use lifecycle::bounds;
 use netboot_protocol::dhcp4::claims::Claims;
@@ -17,7 +18,7 @@ use netboot_protocol::http::range::{Wanted, wanted};
 use netboot_protocol::sender::{Relays, believe};
 use netboot_protocol::tftp::{Limits, Packet, Send, Step, Transfer, negotiate, netascii, parse, table_name};
 use netboot_protocol::{
-    BootUrls, ClassMatch, ClassSettings, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, ReplyKind, V6Settings,
+    BootUrls, ClassMatch, ClassSettings, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, V6Settings,
     classify, decide, destination, dhcp6, encode, select_network, would_answer,
 };
 
@@ -309,7 +310,7 @@ impl DhcpServer<'_> {
         assert_ne!(network.mode(), Mode::Observe, "who watches is silent");
         if network.mode() == Mode::Proxy {
             assert!(
-                content.address.is_unspecified() && content.kind != ReplyKind::Nak,
+                content.address.is_unspecified() && content.kind != DhcpReply::Nak,
                 "{content:?}"
             );
         }

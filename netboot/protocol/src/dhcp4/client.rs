@@ -4,44 +4,30 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use inventory_api::Mac;
 use inventory_api::boot::DhcpFacts;
-use inventory_api::dhcp::DhcpMessage;
 
 use crate::boot::architecture::{ClientKind, firmware, raspberry_pi};
 use crate::boot::loader::Loader;
 use crate::codes::Unanswered;
 use crate::dhcp4::code;
 use crate::dhcp4::packet::{Packet, RawOptions};
-use crate::network::lease::fnv;
+use crate::hash::fnv;
+use crate::message::message_kinds;
 use crate::stranger::{Stranger, printable, stranger};
 
 /// User class of our own second stage (RFC 3004 or raw).
 pub const SLIPWAY_USER_CLASS: &[u8] = b"slipway";
 
-/// What a message asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageKind {
+message_kinds! {
     /// Is there a server?
-    Discover,
+    Discover = 1;
     /// Accept, confirm or renew an address.
-    Request,
+    Request = 3;
     /// The address is in use by another host.
-    Decline,
+    Decline = 4;
     /// The address is given back.
-    Release,
+    Release = 7;
     /// Settings without an address.
-    Inform,
-}
-
-impl From<MessageKind> for DhcpMessage {
-    fn from(message: MessageKind) -> DhcpMessage {
-        match message {
-            MessageKind::Discover => DhcpMessage::Discover,
-            MessageKind::Request => DhcpMessage::Request,
-            MessageKind::Decline => DhcpMessage::Decline,
-            MessageKind::Release => DhcpMessage::Release,
-            MessageKind::Inform => DhcpMessage::Inform,
-        }
-    }
+    Inform = 8;
 }
 
 /// A client and its message.
@@ -174,6 +160,11 @@ impl PxeClient {
         (means && !self.ciaddr.is_unspecified()).then_some(self.ciaddr)
     }
 
+    /// Whether firmware starts to look for a loader with this message. iPXE is a running loader.
+    pub fn restarts(&self) -> bool {
+        self.message == MessageKind::Discover && !matches!(self.kind, ClientKind::Ipxe { .. })
+    }
+
     /// Whether it requests an option (55).
     pub fn wants(&self, code: u8) -> bool {
         self.wanted.contains(&code)
@@ -198,15 +189,8 @@ impl PxeClient {
 pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
     let packet = Packet::parse(bytes)?;
     let options = &packet.options;
-    let message = match options.get(code::MESSAGE_TYPE).and_then(|v| v.first().copied()) {
-        None => return Err(Unanswered::Bootp),
-        Some(1) => MessageKind::Discover,
-        Some(3) => MessageKind::Request,
-        Some(4) => MessageKind::Decline,
-        Some(7) => MessageKind::Release,
-        Some(8) => MessageKind::Inform,
-        Some(_) => return Err(Unanswered::MessageType),
-    };
+    let number = options.get(code::MESSAGE_TYPE).and_then(|value| value.first());
+    let message = MessageKind::of(*number.ok_or(Unanswered::Bootp)?).ok_or(Unanswered::MessageType)?;
     let architectures = architectures(options.get(code::ARCHITECTURE));
     let client_id = options
         .get(code::CLIENT_ID)

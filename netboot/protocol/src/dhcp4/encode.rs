@@ -13,6 +13,7 @@ use inventory_api::dhcp::DhcpReply;
 
 use crate::boot::BootFile;
 use crate::boot::architecture::ClientKind;
+use crate::decision::wire_type;
 use crate::dhcp4::client::PxeClient;
 use crate::dhcp4::code;
 use crate::dhcp4::custom::BOOT;
@@ -30,32 +31,11 @@ const FIXED: usize = 240;
 /// What every message needs: type, server, lease and netmask.
 const LEAST: usize = 24;
 
-/// Reply type, with its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplyKind {
-    /// OFFER.
-    Offer = 2,
-    /// ACK.
-    Ack = 5,
-    /// NAK.
-    Nak = 6,
-}
-
-impl From<ReplyKind> for DhcpReply {
-    fn from(kind: ReplyKind) -> DhcpReply {
-        match kind {
-            ReplyKind::Offer => DhcpReply::Offer,
-            ReplyKind::Ack => DhcpReply::Ack,
-            ReplyKind::Nak => DhcpReply::Nak,
-        }
-    }
-}
-
 /// What a reply says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyContent {
     /// Reply type.
-    pub kind: ReplyKind,
+    pub kind: DhcpReply,
     /// The address; unspecified in a NAK and in the answer to an INFORM.
     pub address: Ipv4Addr,
     /// The lease time in seconds, if there is a lease.
@@ -70,7 +50,7 @@ pub struct ReplyContent {
 
 impl ReplyContent {
     /// A reply without address and lease.
-    pub(crate) fn new(kind: ReplyKind, boot: BootFile) -> ReplyContent {
+    pub(crate) fn new(kind: DhcpReply, boot: BootFile) -> ReplyContent {
         ReplyContent {
             kind,
             address: Ipv4Addr::UNSPECIFIED,
@@ -215,13 +195,13 @@ fn written(options: &Options) -> Vec<u8> {
 fn options(client: &PxeClient, network: &Network, content: &ReplyContent) -> Options {
     let server = client.server_override().unwrap_or(network.server());
     let mut options = vec![
-        (code::MESSAGE_TYPE, vec![content.kind as u8]),
+        (code::MESSAGE_TYPE, vec![wire_type(content.kind)]),
         (code::SERVER_ID, server.octets().to_vec()),
     ];
     if let Some(id) = &client.client_id {
         options.push((code::CLIENT_ID, id.clone())); // RFC 6842
     }
-    if content.kind == ReplyKind::Nak {
+    if content.kind == DhcpReply::Nak {
         options.push((
             code::MESSAGE,
             b"this address cannot be used here: request another".to_vec(),
@@ -318,7 +298,7 @@ fn boot_server(client: &PxeClient, network: &Network, content: &ReplyContent) ->
 
 /// The name in the header's `file`: our boot file's, or the one configured for the client's class.
 fn file(client: &PxeClient, network: &Network, content: &ReplyContent) -> Option<String> {
-    if content.kind == ReplyKind::Nak {
+    if content.kind == DhcpReply::Nak {
         return None;
     }
     let ours = content.boot.name().map(str::to_owned);
@@ -332,7 +312,7 @@ fn file(client: &PxeClient, network: &Network, content: &ReplyContent) -> Option
 
 fn header(client: &PxeClient, network: &Network, content: &ReplyContent, file: Option<&str>) -> Vec<u8> {
     // RFC 2131, table 3: `ciaddr` only in an ACK, and only if the client uses its address.
-    let uses = client.uses().filter(|_| content.kind == ReplyKind::Ack);
+    let uses = client.uses().filter(|_| content.kind == DhcpReply::Ack);
     let mut message = Message::new_with_id(
         client.xid,
         uses.unwrap_or(Ipv4Addr::UNSPECIFIED),
@@ -350,7 +330,7 @@ fn header(client: &PxeClient, network: &Network, content: &ReplyContent, file: O
     let nowhere = content.address.is_unspecified() && uses.is_none() && !content.proxy;
     let broadcast = if nowhere { 0x8000 } else { 0 };
     message.set_flags((client.flags | broadcast).into());
-    if content.kind != ReplyKind::Nak {
+    if content.kind != DhcpReply::Nak {
         let server = boot_server(client, network, content);
         message.set_siaddr(server);
         if let Some(name) = file {

@@ -3,14 +3,11 @@
 use std::net::Ipv4Addr;
 
 use crate::dhcp4::code;
-use crate::dhcp4::custom::{classless_routes, custom_option, search_list};
+use crate::dhcp4::custom::{LONGEST, classless_routes, custom_option, search_list};
 use crate::network::settings::NetworkSettings;
 
 /// Options by code, before long ones are split (RFC 3396).
 pub(crate) type Options = Vec<(u8, Vec<u8>)>;
-
-/// The longest value of one option: more leaves no room for the others in a packet on Ethernet.
-pub const LONGEST: usize = 1024;
 
 /// The options that `settings` produce. `of_class`: boot options may be set by hand.
 ///

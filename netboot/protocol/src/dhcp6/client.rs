@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use inventory_api::Mac;
 use inventory_api::boot::DhcpFacts;
-use inventory_api::dhcp::DhcpMessage;
 
 use super::wire::{Options, code, first_text};
 use crate::boot::architecture::ClientKind;
@@ -13,6 +12,7 @@ use crate::codes::Unanswered;
 use crate::dhcp4::client::{SelfDescription, architectures, kind};
 use crate::dhcp4::code as dhcp4;
 use crate::dhcp4::packet::{MAX_BYTES, RawOptions};
+use crate::message::message_kinds;
 use crate::stranger::{Stranger, printable, stranger};
 
 /// RFC 8415, 7.6: HOP_COUNT_LIMIT.
@@ -23,42 +23,26 @@ const MOST_ADDRESSES: usize = 8;
 /// RFC 8415, 11.1: a DUID has at most 128 bytes after its type.
 const LONGEST_DUID: usize = 130;
 
-/// What a message asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageKind {
+message_kinds! {
     /// Is there a server?
-    Solicit,
+    Solicit = 1;
     /// Take what was advertised.
-    Request,
+    Request = 3;
     /// Is the address still right on this link?
-    Confirm,
+    Confirm = 4;
     /// Keep the address; sent to its server.
-    Renew,
+    Renew = 5;
     /// Keep the address; sent to any server.
-    Rebind,
+    Rebind = 6;
     /// The address is given back.
-    Release,
+    Release = 8;
     /// The address is in use by another host.
-    Decline,
+    Decline = 9;
     /// Settings without an address.
-    InformationRequest,
+    InformationRequest = 11;
 }
 
 impl MessageKind {
-    fn of(code: u8) -> Option<MessageKind> {
-        Some(match code {
-            1 => MessageKind::Solicit,
-            3 => MessageKind::Request,
-            4 => MessageKind::Confirm,
-            5 => MessageKind::Renew,
-            6 => MessageKind::Rebind,
-            8 => MessageKind::Release,
-            9 => MessageKind::Decline,
-            11 => MessageKind::InformationRequest,
-            _ => return None,
-        })
-    }
-
     /// Whether the message must name a server (RFC 8415, 16). The others must not, except
     /// INFORMATION-REQUEST, which may.
     pub(super) fn names_server(self) -> Option<bool> {
@@ -68,21 +52,6 @@ impl MessageKind {
             }
             MessageKind::Solicit | MessageKind::Confirm | MessageKind::Rebind => Some(false),
             MessageKind::InformationRequest => None,
-        }
-    }
-}
-
-impl From<MessageKind> for DhcpMessage {
-    fn from(message: MessageKind) -> DhcpMessage {
-        match message {
-            MessageKind::Solicit => DhcpMessage::Solicit,
-            MessageKind::Request => DhcpMessage::Request,
-            MessageKind::Confirm => DhcpMessage::Confirm,
-            MessageKind::Renew => DhcpMessage::Renew,
-            MessageKind::Rebind => DhcpMessage::Rebind,
-            MessageKind::Release => DhcpMessage::Release,
-            MessageKind::Decline => DhcpMessage::Decline,
-            MessageKind::InformationRequest => DhcpMessage::InformationRequest,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use inventory_api::Mac;
 
-use crate::network::lease::Address;
+use crate::network::address::Address;
 use crate::network::settings::PoolRange;
 
 /// The most addresses in a network's pools (a /16): leases are kept in memory.

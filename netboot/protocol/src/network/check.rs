@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use crate::boot::script::check_kernel_args;
-use crate::dhcp4::custom::is_domain;
+use crate::names::is_domain;
 use crate::network::settings::NetworkSettings;
 
 /// The most routers, name servers or time servers.
