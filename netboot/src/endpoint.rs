@@ -4,44 +4,23 @@ mod v4;
 mod v6;
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use netboot_protocol::Network;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::connection;
-use crate::files::Files;
-use crate::firmware::FirmwareTimes;
+use crate::error::NetbootError;
 use crate::http::HttpService;
-use crate::leases::{JournalQueue, LeaseTable};
-use crate::networks::Networks;
 use crate::scripts::{Announced, Scripts};
-use crate::server::NetbootError;
+use crate::shared::Shared;
 use crate::source::BootSource;
-use crate::tftp;
+use crate::tasks::Tasks;
+use crate::tftp::TftpService;
 
 pub(crate) use v4::EndpointV4;
 pub(crate) use v6::EndpointV6;
-
-/// What all services share.
-pub(crate) struct Shared<S> {
-    pub(crate) config: Config,
-    pub(crate) files: Files,
-    pub(crate) leases: LeaseTable,
-    pub(crate) leases6: LeaseTable<Ipv6Addr>,
-    pub(crate) queue: JournalQueue,
-    pub(crate) networks: Networks,
-    pub(crate) source: Arc<S>,
-    pub(crate) firmware: FirmwareTimes,
-    pub(crate) cancel: CancellationToken,
-}
-
-/// Tasks that end when the service is cancelled.
-pub(crate) type Tasks = JoinSet<Result<(), NetbootError>>;
 
 /// The sockets that serve files.
 struct FileSockets {
@@ -71,12 +50,12 @@ impl FileSockets {
             announced: Announced::default(),
             shared: shared.clone(),
         });
-        tasks.spawn(tftp::serve(self.tftp, networks, scripts.clone()));
+        tasks.spawn(TftpService::serve(self.tftp, networks, scripts.clone()));
         let http = HttpService {
             scripts,
             shared: shared.clone(),
         };
-        tasks.spawn(connection::serve(self.http, Arc::new(http)));
+        tasks.spawn(http.serve(self.http));
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) use netboot_protocol::GRUB;
 use netboot_protocol::menu::MEMORY_TEST;
 use netboot_protocol::{Loader, Trusted, UNIFIED};
 
-use crate::server::blocking;
+use crate::tasks::blocking;
 use crate::tftp::content::Content;
 
 /// Kernel and initramfs of the mini-os for 64-bit ARM. It may be built at any time.

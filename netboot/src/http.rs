@@ -1,6 +1,9 @@
 //! HTTP boot: scripts, kernel, archives, loaders and public images. GET and HEAD, exact lengths, ranges. No
 //! redirects: they stop EDK2. `//x` means `/x`, as shim asks for it. Everything else is 404.
 
+mod connection;
+pub(crate) mod send;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,15 +17,15 @@ use netboot_protocol::http::head::BadHead;
 use netboot_protocol::menu::grub_script;
 use netboot_protocol::{AUTOEXEC, Network};
 
-use crate::endpoint::Shared;
 use crate::files::BootFileBytes;
 use crate::log;
 use crate::now;
 use crate::running::Entered;
 use crate::scripts::{Language, NoScript, Script, Scripts};
-use crate::send::Content;
+use crate::shared::Shared;
 use crate::source::BootSource;
 use netboot_protocol::http::range::{Wanted, wanted};
+use send::Content;
 use socket2::Socket;
 
 type Response = http::Response<Content>;

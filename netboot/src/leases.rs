@@ -1,18 +1,21 @@
 //! The leases of all networks: in memory for decisions, in the journal before an ACK.
 
+pub(crate) mod journal;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::shares::Standing;
 use netboot_protocol::{Address, Addresses, Lease, LeaseChange, LeaseState, Leases, Network, Unanswered};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::journal::{Journal, Record};
 use crate::log;
+use journal::{Journal, Record};
 
 /// Changes queued for the disk. Beyond that, DHCP messages are dropped, as a full socket buffer would.
 const QUEUE: usize = 4096;
@@ -43,12 +46,13 @@ impl<A> Default for LeaseTable<A> {
 impl<A: Address> LeaseTable<A> {
     /// The machine that holds an acknowledged lease of `ip` on a network.
     pub fn holder(&self, network: &str, ip: A, now: UnixMs) -> Option<Mac> {
-        lock(&self.networks).get(network)?.holder(ip, now)
+        self.networks.lock().get(network)?.holder(ip, now)
     }
 
     /// The machine that holds `ip`, and the name of its network.
     pub fn holder_anywhere(&self, ip: A, now: UnixMs) -> Option<(String, Mac)> {
-        lock(&self.networks)
+        self.networks
+            .lock()
             .iter()
             .find_map(|(name, leases)| Some((name.clone(), leases.holder(ip, now)?)))
     }
@@ -67,7 +71,7 @@ impl<A: Address> LeaseTable<A> {
         if known || addresses.reservation(mac).is_some() {
             return Standing::Known;
         }
-        let networks = lock(&self.networks);
+        let networks = self.networks.lock();
         match networks.get(name) {
             Some(leases) if leases.reservation(mac).is_some() => Standing::Known,
             Some(leases) if leases.of(mac).is_some_and(|lease| lease.is_bound(now)) => Standing::Lease,
@@ -77,7 +81,8 @@ impl<A: Address> LeaseTable<A> {
 
     /// The machine's acknowledged lease on a network.
     pub fn address_of(&self, network: &str, mac: Mac, now: UnixMs) -> Option<A> {
-        lock(&self.networks)
+        self.networks
+            .lock()
             .get(network)?
             .of(mac)
             .filter(|lease| lease.is_bound(now))
@@ -87,7 +92,7 @@ impl<A: Address> LeaseTable<A> {
     /// Addresses in use in a network now.
     pub(crate) fn counts(&self, network: &str, now: UnixMs) -> Counts {
         let mut counts = Counts::default();
-        if let Some(leases) = lock(&self.networks).get(network) {
+        if let Some(leases) = self.networks.lock().get(network) {
             counts.strangers = leases.strangers(now) as u64;
             for lease in leases.iter().filter(|lease| lease.holds(now)) {
                 match lease.state {
@@ -105,7 +110,7 @@ impl<A: Address> LeaseTable<A> {
     /// Quarantined addresses of a network, soonest to expire first, at most `most`.
     pub(crate) fn quarantined(&self, network: &str, now: UnixMs, most: usize) -> Vec<Lease<A>> {
         let out = |lease: &&Lease<A>| lease.state == LeaseState::Declined && lease.holds(now);
-        let networks = lock(&self.networks);
+        let networks = self.networks.lock();
         let leases = networks.get(network).into_iter().flat_map(Leases::<A>::iter);
         let mut all: Vec<Lease<A>> = leases.filter(out).copied().collect();
         all.sort_by_key(|lease| (lease.expires, lease.ip));
@@ -115,8 +120,16 @@ impl<A: Address> LeaseTable<A> {
 
     /// The number of leases, including ended ones.
     fn count(&self) -> usize {
-        let networks = lock(&self.networks);
+        let networks = self.networks.lock();
         networks.values().map(|leases| leases.iter().count()).sum()
+    }
+
+    /// Looks at a network's leases.
+    pub(crate) fn look<T>(&self, network: &str, look: impl FnOnce(&Leases<A>) -> T) -> T {
+        match self.networks.lock().get(network) {
+            Some(leases) => look(leases),
+            None => look(&Leases::default()),
+        }
     }
 
     /// Reads a network's leases and applies the change `decide` returns, atomically. Changes that must be
@@ -129,7 +142,7 @@ impl<A: Address> LeaseTable<A> {
         known: bool,
         decide: impl FnOnce(&Leases<A>) -> (T, Option<LeaseChange<A>>),
     ) -> (T, Durable) {
-        let mut networks = lock(&self.networks);
+        let mut networks = self.networks.lock();
         let leases = networks.entry(network.to_owned()).or_default();
         let (result, change) = decide(leases);
         if let Some(change) = change {
@@ -153,14 +166,14 @@ impl<A: Address> LeaseTable<A> {
 
     /// Reservations made at run time in a network.
     pub(crate) fn reservations(&self, network: &str) -> BTreeMap<Mac, A> {
-        let networks = lock(&self.networks);
+        let networks = self.networks.lock();
         let leases = networks.get(network);
         leases.map_or_else(BTreeMap::new, |leases| leases.reservations().clone())
     }
 
     /// Sets for every lease whether its machine is enrolled: the journal does not say.
     pub(crate) fn mark_known(&self, known: impl Fn(Mac) -> bool) {
-        for leases in lock(&self.networks).values_mut() {
+        for leases in self.networks.lock().values_mut() {
             let macs: Vec<Mac> = leases.iter().map(|lease| lease.mac).collect();
             for mac in macs {
                 leases.set_known(mac, known(mac));
@@ -171,7 +184,7 @@ impl<A: Address> LeaseTable<A> {
     /// Restores a journalled lease if the configuration still allows it. `may_reserve`: this address may be
     /// reserved at run time.
     fn restore(&self, name: String, addresses: &Addresses<A>, lease: Lease<A>, may_reserve: bool) {
-        let mut books = lock(&self.networks);
+        let mut books = self.networks.lock();
         let leases = books.entry(name).or_default();
         let allowed = match lease.state {
             LeaseState::Reserved => may_reserve,
@@ -181,11 +194,6 @@ impl<A: Address> LeaseTable<A> {
             leases.insert(lease);
         }
     }
-}
-
-/// Ignores poisoning: no code here panics while it holds a lock, and a panic ends the process anyway.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The IPv4 and IPv6 leases, and their common journal.

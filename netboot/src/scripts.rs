@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
@@ -16,10 +16,10 @@ use netboot_protocol::{
     BootUrls, Menu, Network, autoexec_script, grub_local_disk_script, grub_mini_os_script, local_disk_script,
     mini_os_script,
 };
+use parking_lot::Mutex;
 
-use crate::endpoint::Shared;
-use crate::leases::lock;
 use crate::now;
+use crate::shared::Shared;
 use crate::source::{BootClient, BootSource, ScriptOrder};
 
 /// The program that reads the script.
@@ -94,13 +94,13 @@ impl<K, T> Default for Waiting<K, T> {
 impl<K: Eq + Hash, T> Waiting<K, T> {
     /// The text and when it was made, if that is less than `at_most` ago.
     fn take(&self, whose: &K, at_most: Duration) -> Option<(Instant, T)> {
-        let mut waiting = lock(&self.0);
+        let mut waiting = self.0.lock();
         waiting.retain(|_, (made, _)| made.elapsed() < at_most);
         waiting.remove(whose)
     }
 
     fn put(&self, whose: K, made: Instant, text: T) {
-        lock(&self.0).insert(whose, (made, text));
+        self.0.lock().insert(whose, (made, text));
     }
 }
 

@@ -1,75 +1,25 @@
 //! The boot service: `bind` opens the sockets, `start` spawns the tasks, `run` waits for them.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use netboot_protocol::{Network, clash};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::endpoint::{EndpointV4, EndpointV6, Shared, Tasks};
+use crate::endpoint::{EndpointV4, EndpointV6};
+use crate::error::NetbootError;
 use crate::files::Files;
 use crate::firmware::FirmwareTimes;
-use crate::journal::Journal;
+use crate::leases::journal::Journal;
 use crate::leases::{self, JournalQueue, LeaseTable, Pending};
 use crate::networks::Networks;
+use crate::shared::Shared;
 use crate::socket6::server_duid;
 use crate::source::BootSource;
-
-/// Why the boot service cannot start or has ended.
-#[derive(Debug, thiserror::Error)]
-pub enum NetbootError {
-    /// The configuration names no network.
-    #[error("no network is configured: the boot service has no machines to answer")]
-    NoNetworks,
-    /// Two networks cannot be told apart.
-    #[error("networks {0} and {1}: {2}")]
-    Clash(String, String, &'static str),
-    /// Something could not be opened, read or written.
-    #[error("cannot {what}: {source}")]
-    Io {
-        /// What was tried, on what, and what to do.
-        what: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A task panicked: a bug, and the process should end.
-    #[error("a boot service task panicked: {0}")]
-    Panicked(String),
-}
-
-impl NetbootError {
-    /// `what`: what was tried, on what, and what to do.
-    pub(crate) fn io(what: String) -> impl FnOnce(io::Error) -> NetbootError {
-        move |source| NetbootError::Io { what, source }
-    }
-}
-
-/// Waits until a task panics; tasks that end normally are only reaped.
-pub(crate) async fn panicked(tasks: &mut JoinSet<()>, service: &str) -> NetbootError {
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended {
-            return NetbootError::Panicked(format!("{service}: {error}"));
-        }
-    }
-    std::future::pending().await
-}
-
-/// Runs work that may wait for the disk. A panic in it goes on in the caller.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and the caller with it.
-            Err(_) => std::future::pending().await,
-        },
-    }
-}
+use crate::tasks::Tasks;
 
 /// Where a network is served.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use netboot_protocol::shares::Shares;
 pub use netboot_protocol::shares::{Full, Limits, Standing};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
-
-use crate::leases::lock;
 
 /// The slots of one service. Boot HTTP, TFTP and the TLS port each have their own.
 #[derive(Clone)]
@@ -51,7 +50,7 @@ impl Slots {
     /// No slot is free for this address or this standing.
     pub fn take(&self, address: IpAddr, standing: Standing) -> Result<Slot, Full> {
         let now = self.now();
-        let mut state = lock(&self.0.state);
+        let mut state = self.0.state.lock();
         let entered = state.shares.enter(address, standing, now)?;
         if let Some(end) = entered.instead_of.and_then(|other| state.ends.remove(&other)) {
             end.cancel();
@@ -75,12 +74,12 @@ impl Slot {
     /// first.
     pub fn touch(&self) {
         let now = self.slots.now();
-        lock(&self.slots.0.state).shares.touch(self.number, now);
+        self.slots.0.state.lock().shares.touch(self.number, now);
     }
 
     /// The peer has proved more: a lease, a certificate, a session.
     pub fn raise(&self, standing: Standing) {
-        lock(&self.slots.0.state).shares.raise(self.number, standing);
+        self.slots.0.state.lock().shares.raise(self.number, standing);
     }
 
     /// Completes when the slot is revoked: the connection must be closed.
@@ -91,7 +90,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut state = lock(&self.slots.0.state);
+        let mut state = self.slots.0.state.lock();
         state.shares.leave(self.number);
         state.ends.remove(&self.number);
     }
@@ -119,7 +118,7 @@ mod tests {
         assert!(more.is_ok() && leases.iter().all(|slot| !slot.end.is_cancelled()));
         strangers[0].revoked().await;
         drop((strangers, leases, more));
-        let state = lock(&slots.0.state);
+        let state = slots.0.state.lock();
         assert!(state.shares.is_empty() && state.ends.is_empty());
     }
 }

@@ -11,7 +11,7 @@ use socket2::{Domain, Socket};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use crate::journal::replace;
+use crate::leases::journal::replace;
 use crate::socket::{Interface, interface_of, udp};
 
 /// All_DHCP_Relay_Agents_and_Servers and All_DHCP_Servers (RFC 8415, 7.1).

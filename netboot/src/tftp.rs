@@ -10,8 +10,9 @@ mod live;
 mod transfer;
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inventory_api::boot::{BootEventKind, TftpEnd};
@@ -20,15 +21,16 @@ use netboot_protocol::Network;
 use netboot_protocol::menu::grub_script;
 use netboot_protocol::tftp::packet::{RefusedRequest, error};
 use netboot_protocol::tftp::{ErrorCode, Outcome, Packet, TransferMode, netascii, parse, table_name};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
+use crate::error::NetbootError;
 use crate::files::GRUB;
-use crate::leases::lock;
 use crate::log;
 use crate::scripts::Scripts;
-use crate::server::{NetbootError, blocking, panicked};
 use crate::slots::{Full, Limits, Slot, Slots, Standing};
 use crate::source::BootSource;
+use crate::tasks::{blocking, cannot_receive, panicked};
 use content::Content;
 use live::{Entry, Live};
 use transfer::Job;
@@ -49,7 +51,7 @@ const GRUB_MENU: Duration = Duration::from_secs(600);
 const REQUEST: usize = 2048;
 
 /// TFTP on one of our addresses.
-struct TftpService<S> {
+pub(crate) struct TftpService<S> {
     socket: tokio::net::UdpSocket,
     /// The same socket, for transfers that stay on its port.
     shared: Arc<UdpSocket>,
@@ -64,53 +66,53 @@ struct TftpService<S> {
     grub_fetched: Mutex<HashMap<IpAddr, Instant>>,
 }
 
-pub(crate) async fn serve<S: BootSource>(
-    socket: UdpSocket,
-    networks: Vec<Network>,
-    scripts: Arc<Scripts<S>>,
-) -> Result<(), NetbootError> {
-    let failed = |source| NetbootError::Io {
-        what: "serve TFTP".to_owned(),
-        source,
-    };
-    socket.set_nonblocking(true).map_err(failed)?;
-    let shared = Arc::new(socket.try_clone().map_err(failed)?);
-    let socket = tokio::net::UdpSocket::from_std(socket).map_err(failed)?;
-    let service = Arc::new(TftpService {
-        local: socket.local_addr().map_err(failed)?.ip(),
-        socket,
-        shared,
-        networks,
-        scripts,
-        live: Live::default(),
-        slots: Slots::new(LIMITS),
-        batches: channel::Batches::default(),
-        grub_fetched: Mutex::default(),
-    });
-    let mut transfers = JoinSet::new();
-    let mut buffer = [0; REQUEST];
-    loop {
-        let received = tokio::select! {
-            () = service.scripts.shared.cancel.cancelled() => return Ok(()),
-            error = panicked(&mut transfers, "TFTP") => return Err(error),
-            received = service.socket.recv_from(&mut buffer) => received,
-        };
-        match received {
-            Ok((len, client)) => {
-                let datagram = &buffer[..len];
-                if let Some((entry, slot)) = service.admit(datagram, client).await {
-                    transfers.spawn(service.clone().answer(datagram.to_vec(), client, entry, slot));
+impl<S: BootSource> TftpService<S> {
+    fn new(
+        socket: UdpSocket,
+        networks: Vec<Network>,
+        scripts: Arc<Scripts<S>>,
+    ) -> io::Result<TftpService<S>> {
+        socket.set_nonblocking(true)?;
+        Ok(TftpService {
+            local: socket.local_addr()?.ip(),
+            shared: Arc::new(socket.try_clone()?),
+            socket: tokio::net::UdpSocket::from_std(socket)?,
+            networks,
+            scripts,
+            live: Live::default(),
+            slots: Slots::new(LIMITS),
+            batches: channel::Batches::default(),
+            grub_fetched: Mutex::default(),
+        })
+    }
+
+    pub(crate) async fn serve(
+        socket: UdpSocket,
+        networks: Vec<Network>,
+        scripts: Arc<Scripts<S>>,
+    ) -> Result<(), NetbootError> {
+        let service = TftpService::new(socket, networks, scripts);
+        let service = Arc::new(service.map_err(NetbootError::io("serve TFTP".to_owned()))?);
+        let mut transfers = JoinSet::new();
+        let mut buffer = [0; REQUEST];
+        loop {
+            let received = tokio::select! {
+                () = service.scripts.shared.cancel.cancelled() => return Ok(()),
+                error = panicked(&mut transfers, "TFTP") => return Err(error),
+                received = service.socket.recv_from(&mut buffer) => received,
+            };
+            match received {
+                Ok((len, client)) => {
+                    let datagram = &buffer[..len];
+                    if let Some((entry, slot)) = service.admit(datagram, client).await {
+                        transfers.spawn(service.clone().answer(datagram.to_vec(), client, entry, slot));
+                    }
                 }
-            }
-            Err(error) => {
-                log::paced!(warn; "tftp", "receive", false; %error, "cannot receive a TFTP request");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                Err(error) => cannot_receive("TFTP", error).await,
             }
         }
     }
-}
 
-impl<S: BootSource> TftpService<S> {
     /// Decides whether a datagram starts a transfer; refusals are sent from here.
     async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Entry, Slot)> {
         let Some(network) = self.network_of(client.ip()) else {
@@ -223,7 +225,7 @@ impl<S: BootSource> TftpService<S> {
     }
 
     /// A server error: no socket, or a file that cannot be read.
-    fn broken(&self, client: SocketAddr, file: String, error: &std::io::Error) {
+    fn broken(&self, client: SocketAddr, file: String, error: &io::Error) {
         log::paced!(warn; "tftp", "broken", false; %client, file, %error, "tftp: transfer failed on the server");
         self.report(client.ip(), file, 0, TftpEnd::Failed, None);
     }
@@ -252,7 +254,7 @@ impl<S: BootSource> TftpService<S> {
     /// Whether this address has just acknowledged every block of GRUB. Source addresses of single datagrams
     /// are easily forged, and making a script is an event in its machine's history.
     fn has_fetched_grub(&self, ip: IpAddr, within: Duration) -> bool {
-        let mut fetched = lock(&self.grub_fetched);
+        let mut fetched = self.grub_fetched.lock();
         fetched.retain(|_, at| at.elapsed() < GRUB_MENU);
         fetched.get(&ip).is_some_and(|at| at.elapsed() < within)
     }
@@ -273,7 +275,7 @@ impl<S: BootSource> TftpService<S> {
     ) {
         let ip = client.ip();
         if outcome.is_complete() && file == GRUB {
-            lock(&self.grub_fetched).insert(ip, Instant::now());
+            self.grub_fetched.lock().insert(ip, Instant::now());
         }
         let ms = took.as_millis() as u64;
         let end = match outcome {

@@ -178,7 +178,7 @@ pub fn dhcp6(bytes: &[u8]) {
             let Ok(mut client) = dhcp6::classify(datagram, from) else {
                 return;
             };
-            let _ = (client.code(), client.facts());
+            let _ = client.asker();
             client.known = last & 1 == 1;
             let networks = std::slice::from_ref(network);
             if dhcp6::select_network(networks, &client).is_err() {
@@ -270,7 +270,7 @@ impl DhcpServer<'_> {
         let Ok(mut client) = classify(datagram) else {
             return;
         };
-        let _ = (client.code(), client.facts());
+        let _ = client.asker();
         self.rates
             .admit(client.mac, client.known, client.circuit(), self.now);
         // What the receiver knows although the datagram does not say it.

@@ -56,4 +56,4 @@ pub use network::settings::{
 };
 pub use network::{Network, clash};
 pub use rate::Rates;
-pub use stranger::Stranger;
+pub use stranger::{Asker, Stranger};

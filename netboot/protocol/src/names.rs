@@ -1,7 +1,7 @@
 //! Domain names and host names that can be sent.
 
 /// Whether a text is a domain name that can be sent.
-pub fn is_domain(text: &str) -> bool {
+pub(crate) fn is_domain(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label

@@ -28,7 +28,7 @@ pub struct Limits {
 }
 
 /// A slot idle for this long, in ms, may go to a peer of the same standing.
-pub const QUIET_MS: u64 = 10_000;
+const QUIET_MS: u64 = 10_000;
 
 /// Why there is no slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

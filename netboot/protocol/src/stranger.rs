@@ -1,5 +1,10 @@
-//! What a client that does not netboot is, judging by its DHCP message.
+//! Who asks by DHCP; what a client that does not netboot is, judging by its message.
 
+use inventory_api::Mac;
+use inventory_api::boot::DhcpFacts;
+use inventory_api::dhcp::DhcpMessage;
+
+use crate::boot::architecture::ClientKind;
 use crate::dhcp4::code;
 use crate::dhcp4::packet::RawOptions;
 
@@ -27,7 +32,40 @@ pub enum Stranger {
     Unknown,
 }
 
+/// The sender of a DHCP message as it is reported, whichever protocol it speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// Its NIC.
+    pub mac: Mac,
+    /// The machine is enrolled.
+    pub known: bool,
+    /// What it asks for.
+    pub message: DhcpMessage,
+    /// The kind of client, as a stable short code.
+    pub client: String,
+    /// What else the message says.
+    pub facts: DhcpFacts,
+}
+
 impl Stranger {
+    /// The code of a client of this kind, which is a stranger if it does not netboot.
+    pub(crate) fn client(self, kind: ClientKind) -> &'static str {
+        match kind {
+            ClientKind::Other => self.code(),
+            kind => kind.code(),
+        }
+    }
+
+    /// What messages of both protocols say of a client.
+    pub(crate) fn facts(self, kind: ClientKind, vendor_class: &[u8], architectures: &[u16]) -> DhcpFacts {
+        DhcpFacts {
+            architecture: architectures.first().copied(),
+            who: (kind == ClientKind::Other).then(|| self.name()),
+            vendor: (!vendor_class.is_empty()).then(|| printable(vendor_class)),
+            ..DhcpFacts::default()
+        }
+    }
+
     /// Stable short code, as in `BootEventKind::Dhcp`.
     pub fn code(self) -> &'static str {
         match self {

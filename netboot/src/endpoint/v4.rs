@@ -2,22 +2,27 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use netboot_protocol::{BOOT_SERVER_PORT, Mode, Network};
+use parking_lot::Mutex;
 
-use super::{FileSockets, Shared, Tasks, address_at, failed, names};
+use super::{FileSockets, address_at, failed, names};
 use crate::config::Config;
-use crate::dhcp::DhcpService;
-use crate::farewell::Farewells;
+use crate::dhcp::Shell;
+use crate::dhcp::probe::Prober;
+use crate::dhcp::release_frames::ReleaseFrames;
+use crate::dhcp::server_listener::{Protocol, ServerListener};
+use crate::dhcp::v4::DhcpV4;
+use crate::error::NetbootError;
 use crate::link::LinkSocket;
 use crate::networks::{Family, Networks};
-use crate::probe::Prober;
 use crate::ra::Advertiser;
-use crate::server::{BoundNetwork, NetbootError};
-use crate::server_listener::{Protocol, ServerListener};
+use crate::server::BoundNetwork;
+use crate::shared::Shared;
 use crate::socket::{DhcpSocket, Interface};
 use crate::source::BootSource;
+use crate::tasks::Tasks;
 
 /// The sockets on one of our addresses.
 pub(crate) struct EndpointV4 {
@@ -30,7 +35,7 @@ pub(crate) struct EndpointV4 {
     arp: Option<Arc<Prober>>,
     echo: Option<Arc<Prober>>,
     listener: Option<ServerListener>,
-    farewells: Option<Farewells>,
+    release_frames: Option<ReleaseFrames>,
 }
 
 impl EndpointV4 {
@@ -73,10 +78,10 @@ impl EndpointV4 {
             opened.ok()
         });
         let local = networks.iter().find(|network| network.is_local());
-        let (arp, listener, farewells) = match local.zip(interface) {
+        let (arp, listener, release_frames) = match local.zip(interface) {
             Some((network, interface)) => {
                 let (arp, listener) = on_the_link(server, interface, network, states);
-                (arp, listener, Farewells::open(interface).ok())
+                (arp, listener, ReleaseFrames::open(interface).ok())
             }
             None => (None, None, None),
         };
@@ -100,7 +105,7 @@ impl EndpointV4 {
             arp,
             echo,
             listener,
-            farewells,
+            release_frames,
         })
     }
 
@@ -122,17 +127,18 @@ impl EndpointV4 {
 
     pub(crate) fn start<S: BootSource>(self, shared: &Arc<Shared<S>>, tasks: &mut Tasks) {
         let cancel = &shared.cancel;
-        let dhcp = DhcpService {
+        let names = self.networks.iter().map(|n| (n.name(), n.is_local()));
+        let dhcp = DhcpV4 {
+            shell: Shell::new("DHCP", names, &shared.leases, shared),
             socket: self.dhcp,
             boot_server: self.boot_server,
             networks: self.networks.clone(),
             http_port: self.files.http_port,
             arp: self.arp.clone(),
             echo: self.echo.clone(),
-            farewells: self.farewells,
+            release_frames: self.release_frames,
             relays: Mutex::default(),
             claims: Mutex::default(),
-            shared: shared.clone(),
         };
         tasks.spawn(dhcp.serve());
         self.files.start(self.networks, shared, tasks);

@@ -7,16 +7,20 @@ use std::time::{Duration, Instant};
 
 use netboot_protocol::{Mode, Network};
 
-use super::{FileSockets, Shared, Tasks, address_at, failed, names};
+use super::{FileSockets, address_at, failed, names};
 use crate::config::Config;
-use crate::dhcp6::Dhcp6Service;
+use crate::dhcp::Shell;
+use crate::dhcp::server_listener::{Protocol, ServerListener};
+use crate::dhcp::v6::DhcpV6;
+use crate::error::NetbootError;
 use crate::link::LinkSocket;
 use crate::networks::{Family, Networks};
-use crate::server::{BoundV6, NetbootError};
-use crate::server_listener::{Protocol, ServerListener};
+use crate::server::BoundV6;
+use crate::shared::Shared;
 use crate::socket::interface_of;
 use crate::socket6::{Dhcp6Socket, PORT};
 use crate::source::BootSource;
+use crate::tasks::Tasks;
 
 /// How long duplicate address detection may keep an IPv6 address tentative.
 const TENTATIVE: Duration = Duration::from_secs(4);
@@ -112,12 +116,14 @@ impl EndpointV6 {
     }
 
     pub(crate) fn start<S: BootSource>(self, shared: &Arc<Shared<S>>, tasks: &mut Tasks) {
-        let dhcp = Dhcp6Service {
+        let networks: Vec<_> = self.networks.iter().filter_map(|n| n.v6().cloned()).collect();
+        let names = networks.iter().map(|n| (n.name(), n.is_local()));
+        let dhcp = DhcpV6 {
+            shell: Shell::new("DHCPv6", names, &shared.leases6, shared),
             socket: self.dhcp,
-            networks: self.networks.iter().filter_map(|n| n.v6().cloned()).collect(),
+            networks,
             http_port: self.files.http_port,
             duid: self.duid,
-            shared: shared.clone(),
         };
         tasks.spawn(dhcp.serve());
         self.files.start(self.networks, shared, tasks);

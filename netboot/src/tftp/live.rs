@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use netboot_protocol::tftp::{Repeat, repeated};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
-
-use crate::leases::lock;
 
 /// ACKs have 4 bytes; an ERROR's text may be cut.
 pub(super) const REPLY: usize = 512;
@@ -76,7 +75,7 @@ impl Live {
     /// Decides what a request means if `client` already has a transfer. `one_port`: a new one stays on the
     /// server's port. `None`: the request belongs to a running transfer, which has been told.
     pub(super) fn admit(&self, client: SocketAddr, request: &[u8], one_port: bool) -> Option<Entry> {
-        let mut table = lock(&self.0);
+        let mut table = self.0.lock();
         if let Some(running) = table.get_mut(&client) {
             let same = *running.request == *request;
             running.asked += u32::from(same);
@@ -125,7 +124,7 @@ impl Live {
 
     /// Passes a datagram to this client's transfer on the server's port, if there is one.
     pub(super) fn deliver(&self, client: SocketAddr, datagram: &[u8]) {
-        let table = lock(&self.0);
+        let table = self.0.lock();
         if let Some(inbox) = table.get(&client).and_then(|running| running.inbox.as_ref()) {
             // Full: lost, as in a socket's buffer.
             let _ = inbox.try_send(datagram[..datagram.len().min(REPLY)].into());
@@ -135,7 +134,7 @@ impl Live {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let mut table = lock(&self.live.0);
+        let mut table = self.live.0.lock();
         // Another transfer may have replaced this one.
         let running = table.get(&self.client);
         if running.is_some_and(|running| Arc::ptr_eq(&running.activity, &self.activity)) {

@@ -23,7 +23,7 @@ use crate::network::Network;
 use crate::network::lease::earlier;
 
 /// BOOTP's fixed size: relays drop anything shorter.
-pub const MIN_REPLY: usize = 300;
+const MIN_REPLY: usize = 300;
 /// IPv4 and UDP headers, which option 57 includes.
 const HEADERS: usize = 28;
 /// The header of a message and the magic cookie.

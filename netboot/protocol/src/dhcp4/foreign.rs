@@ -21,7 +21,7 @@ use crate::stranger::printable;
 /// Seconds between two questions, after the first few.
 pub const ASK_SECONDS: u64 = 60;
 /// Seconds after which a server counts as gone: three unanswered questions.
-pub const GONE_SECONDS: u64 = 3 * ASK_SECONDS + 10;
+const GONE_SECONDS: u64 = 3 * ASK_SECONDS + 10;
 /// Servers remembered per network.
 const MOST: usize = 16;
 /// Two consecutive answers of one server are at most this many ms apart, and at least [`APART_MS`].

@@ -13,7 +13,7 @@ use crate::dhcp4::client::{SelfDescription, architectures, kind};
 use crate::dhcp4::code as dhcp4;
 use crate::dhcp4::packet::{MAX_BYTES, RawOptions};
 use crate::message::message_kinds;
-use crate::stranger::{Stranger, printable, stranger};
+use crate::stranger::{Asker, Stranger, stranger};
 
 /// RFC 8415, 7.6: HOP_COUNT_LIMIT.
 const MOST_RELAYS: usize = 8;
@@ -121,12 +121,22 @@ impl Client {
         links.into_iter().find(|link| !link.is_unspecified())
     }
 
-    /// Who asks, as a stable short code: `BootEventKind::Dhcp`.
-    pub fn code(&self) -> String {
-        match self.kind {
-            ClientKind::Other => format!("{}-v6", self.stranger().code()),
+    /// Who asks and what the message says, for the log and the journey.
+    pub fn asker(&self) -> Asker {
+        let stranger = self.stranger();
+        let relay = |relay: &Relay| IpAddr::V6(self.link().unwrap_or(relay.peer));
+        let mut wants = self.associations.iter().flat_map(|one| &one.addresses);
+        Asker {
+            mac: self.mac,
+            known: self.known,
+            message: self.message.into(),
             // Firmware asks by both protocols, and they differ in what works.
-            kind => format!("{}-v6", kind.code()),
+            client: format!("{}-v6", stranger.client(self.kind)),
+            facts: DhcpFacts {
+                relay: self.relays.first().map(relay),
+                wants: wants.next().map(|ip| IpAddr::V6(*ip)),
+                ..stranger.facts(self.kind, &self.vendor_class, &self.architectures)
+            },
         }
     }
 
@@ -140,25 +150,6 @@ impl Client {
             field.extend(value);
         }
         stranger(&RawOptions::of(&field), &self.architectures)
-    }
-
-    /// What the message says besides its kind, for the journey.
-    pub fn facts(&self) -> DhcpFacts {
-        let wants = self
-            .associations
-            .iter()
-            .flat_map(|association| &association.addresses);
-        DhcpFacts {
-            relay: self
-                .relays
-                .first()
-                .map(|relay| IpAddr::V6(self.link().unwrap_or(relay.peer))),
-            wants: wants.into_iter().next().map(|ip| IpAddr::V6(*ip)),
-            architecture: self.architectures.first().copied(),
-            who: (self.kind == ClientKind::Other).then(|| self.stranger().name()),
-            vendor: (!self.vendor_class.is_empty()).then(|| printable(&self.vendor_class)),
-            ..DhcpFacts::default()
-        }
     }
 
     /// The outermost relay, which sent us the message, and the port name on it: like option 82 in DHCPv4.

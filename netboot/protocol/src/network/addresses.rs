@@ -8,7 +8,7 @@ use crate::network::address::Address;
 use crate::network::settings::PoolRange;
 
 /// The most addresses in a network's pools (a /16): leases are kept in memory.
-pub const MAX_POOL: usize = 65_536;
+pub(crate) const MAX_POOL: usize = 65_536;
 
 /// Checked addresses of one network.
 #[derive(Clone, Debug, PartialEq, Eq)]

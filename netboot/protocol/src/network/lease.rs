@@ -17,12 +17,12 @@ use crate::network::addresses::{Addresses, MAX_POOL};
 /// Seconds an offer waits for its REQUEST. EDK2 collects offers for 4 s, and retries for up to 32 s.
 pub const OFFER_SECONDS: u64 = 60;
 /// Default quarantine of a declined address, in seconds.
-pub const DECLINE_SECONDS: u64 = 3600;
+pub(crate) const DECLINE_SECONDS: u64 = 3600;
 
 /// Shorter leases, in seconds, are renewed at exactly half of their time.
 const SPREAD_FROM: u32 = 3600;
 /// Seconds that an expired lease of an enrolled machine is kept from machines that are not enrolled.
-pub const KEPT_SECONDS: u64 = 86_400;
+const KEPT_SECONDS: u64 = 86_400;
 /// Pools up to this size are handed out in order.
 const SMALL: usize = 16;
 /// The most leases of one network: a full pool, and as many reservations or other servers' addresses.
@@ -170,7 +170,7 @@ impl<A: Address> Leases<A> {
     }
 
     /// The machine an address is reserved for at run time.
-    pub fn reserved_for(&self, ip: A) -> Option<Mac> {
+    pub(crate) fn reserved_for(&self, ip: A) -> Option<Mac> {
         self.reserved_for.get(&ip).copied()
     }
 

@@ -101,8 +101,9 @@ pub struct NetworkSettings {
     #[serde(default)]
     pub on_foreign_server: OnForeignServer,
     /// Seconds for which server mode looks for another DHCP server before it hands out its first address; 0:
-    /// answer at once and look meanwhile.
-    #[serde(default = "default_look")]
+    /// answer at once and look meanwhile. The default leaves time for dnsmasq, which pings an address for 3 s
+    /// before it offers it (measured: netboot-measured.md 2.3, rule 5).
+    #[serde(default = "value::<4>")]
     pub look_seconds: u32,
     /// Probe an address before it is first offered.
     #[serde(default = "yes")]
@@ -156,13 +157,14 @@ pub struct NetworkSettings {
     #[serde(default, rename = "class", skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassSettings>,
     /// Lease time of operating systems and the mini-os, in seconds.
-    #[serde(default = "default_lease")]
+    #[serde(default = "value::<3600>")]
     pub lease_seconds: u32,
-    /// Lease time of firmware and iPXE, in seconds.
-    #[serde(default = "default_boot_lease")]
+    /// Lease time of firmware and iPXE, in seconds. By default long enough for a slow boot, and short enough
+    /// that a machine switched on once does not hold an address for long.
+    #[serde(default = "value::<600>")]
     pub lease_seconds_boot: u32,
     /// Quarantine of a declined address, in seconds.
-    #[serde(default = "default_decline")]
+    #[serde(default = "value::<3600>")]
     pub decline_seconds: u32,
     /// Answer IPv6 Router Solicitations with an empty advertisement: stock iPXE otherwise waits 13 s for one.
     /// Not in observe mode.
@@ -272,24 +274,8 @@ pub struct V6Settings {
     pub boot_parameters: Vec<String>,
 }
 
-/// An operating system keeps its address for this long.
-fn default_lease() -> u32 {
-    3600
-}
-
-/// Firmware and iPXE: long enough for a slow boot, short enough that a machine switched on once does not hold
-/// an address for long.
-fn default_boot_lease() -> u32 {
-    600
-}
-
-fn default_decline() -> u32 {
-    3600
-}
-
-/// dnsmasq pings an address for 3 s before it offers it (measured: netboot-measured.md 2.3, rule 5).
-fn default_look() -> u32 {
-    4
+fn value<const N: u32>() -> u32 {
+    N
 }
 
 fn default_share() -> u8 {

@@ -13,12 +13,13 @@ use netboot_protocol::{Mode, Network, dhcp6};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::dhcp::probe::Prober;
+use crate::error::NetbootError;
 use crate::link::LinkSocket;
 use crate::networks::{Family, Networks};
-use crate::probe::Prober;
-use crate::server::{NetbootError, panicked};
 use crate::socket::Interface;
 use crate::socket6::ask_all;
+use crate::tasks::panicked;
 
 /// Seconds between the first questions; later ones are [`ASK_SECONDS`] apart.
 const FIRST_ASKS: [u64; 6] = [0, 1, 1, 2, 2, 4];

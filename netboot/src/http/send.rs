@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::running::Meter;
-use crate::server::blocking;
 use crate::slots::Slot;
+use crate::tasks::blocking;
 
 /// Most bytes of a file sent by one call.
 const AT_ONCE: u64 = 2 << 20;
