@@ -22,6 +22,34 @@ use crate::tftp::TftpService;
 pub(crate) use v4::EndpointV4;
 pub(crate) use v6::EndpointV6;
 
+/// Where a network is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundNetwork {
+    /// Network name.
+    pub network: String,
+    /// DHCP: our address and port. (Except in test mode, the socket itself is bound to the interface.)
+    pub dhcp: SocketAddr,
+    /// PXE boot server: our address and port.
+    pub boot_server: SocketAddr,
+    /// TFTP socket.
+    pub tftp: SocketAddr,
+    /// HTTP socket: `http://{http}` is the network's boot URL.
+    pub http: SocketAddr,
+    /// The IPv6 addresses, where IPv6 is configured.
+    pub v6: Option<BoundV6>,
+}
+
+/// Where a network is served by IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundV6 {
+    /// DHCPv6: our address and port. (Except in test mode, the socket itself is bound to the interface.)
+    pub dhcp: SocketAddr,
+    /// TFTP socket.
+    pub tftp: SocketAddr,
+    /// HTTP socket.
+    pub http: SocketAddr,
+}
+
 /// The sockets that serve files.
 struct FileSockets {
     tftp: UdpSocket,

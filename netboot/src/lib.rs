@@ -4,6 +4,7 @@
 //! `netboot-protocol` decides about packets, a [`BootSource`] about machines.
 
 pub mod config;
+mod content;
 mod dhcp;
 mod endpoint;
 mod error;
@@ -28,6 +29,7 @@ mod tftp;
 mod visitors;
 
 pub use config::{Config, DEFAULT_HTTP_PORT};
+pub use endpoint::{BoundNetwork, BoundV6};
 pub use error::NetbootError;
 pub use leases::LeaseTable;
 pub use netboot_protocol::{
@@ -35,7 +37,7 @@ pub use netboot_protocol::{
     OnForeignServer, PoolRange, Route, V6Settings, clash,
 };
 pub use networks::{Networks, ReservationError};
-pub use server::{BoundNetwork, BoundV6, Netboot, Running};
+pub use server::{Netboot, Running};
 pub use source::{BootClient, BootSource, ScriptOrder};
 
 pub(crate) fn now() -> inventory_api::UnixMs {

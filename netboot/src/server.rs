@@ -1,7 +1,7 @@
 //! The boot service: `bind` opens the sockets, `start` spawns the tasks, `run` waits for them.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use netboot_protocol::{Network, clash};
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::endpoint::{EndpointV4, EndpointV6};
+use crate::endpoint::{BoundNetwork, EndpointV4, EndpointV6};
 use crate::error::NetbootError;
 use crate::files::Files;
 use crate::firmware::FirmwareTimes;
@@ -20,34 +20,6 @@ use crate::shared::Shared;
 use crate::socket6::server_duid;
 use crate::source::BootSource;
 use crate::tasks::Tasks;
-
-/// Where a network is served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoundNetwork {
-    /// Network name.
-    pub network: String,
-    /// DHCP: our address and port. (Except in test mode, the socket itself is bound to the interface.)
-    pub dhcp: SocketAddr,
-    /// PXE boot server: our address and port.
-    pub boot_server: SocketAddr,
-    /// TFTP socket.
-    pub tftp: SocketAddr,
-    /// HTTP socket: `http://{http}` is the network's boot URL.
-    pub http: SocketAddr,
-    /// The IPv6 addresses, where IPv6 is configured.
-    pub v6: Option<BoundV6>,
-}
-
-/// Where a network is served by IPv6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BoundV6 {
-    /// DHCPv6: our address and port. (Except in test mode, the socket itself is bound to the interface.)
-    pub dhcp: SocketAddr,
-    /// TFTP socket.
-    pub tftp: SocketAddr,
-    /// HTTP socket.
-    pub http: SocketAddr,
-}
 
 /// The boot service with its sockets open and nothing running.
 pub struct Netboot {

@@ -5,7 +5,6 @@
 //! transfers run on all cores and the kernel sorts their packets.
 
 mod channel;
-pub(crate) mod content;
 mod live;
 mod transfer;
 
@@ -24,6 +23,7 @@ use netboot_protocol::tftp::{ErrorCode, Outcome, Packet, TransferMode, netascii,
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
+use crate::content::Content;
 use crate::error::NetbootError;
 use crate::files::GRUB;
 use crate::log;
@@ -31,7 +31,6 @@ use crate::scripts::Scripts;
 use crate::slots::{Full, Limits, Slot, Slots, Standing};
 use crate::source::BootSource;
 use crate::tasks::{blocking, cannot_receive, panicked};
-use content::Content;
 use live::{Entry, Live};
 use transfer::Job;
 
@@ -196,7 +195,7 @@ impl<S: BootSource> TftpService<S> {
         let settings = self.network_of(client.ip()).map(Network::settings);
         let one_port = settings.is_some_and(|settings| settings.tftp_single_port);
         let transfers = self.scripts.shared.networks.transfers();
-        let running = transfers.enter(client.ip(), &name, file.len(), None);
+        let meter = transfers.begin(client.ip(), &name, file.len(), None);
         let job = Job {
             datagram,
             file,
@@ -206,7 +205,7 @@ impl<S: BootSource> TftpService<S> {
             most: settings.and_then(|settings| settings.tftp_blksize_max),
             batches: self.batches.clone(),
             entry,
-            meter: running.meter.clone(),
+            meter,
         };
         let ended = match job.start() {
             // Only a panic drops the sender, and a panic ends the service.
@@ -217,7 +216,7 @@ impl<S: BootSource> TftpService<S> {
             },
             Err(error) => Err(error),
         };
-        drop((slot, running));
+        drop(slot);
         match ended {
             Ok((outcome, bytes, block)) => self.ended(client, name, bytes, begun.elapsed(), outcome, block),
             Err(error) => self.broken(client, name, &error),
@@ -247,8 +246,8 @@ impl<S: BootSource> TftpService<S> {
         if name == AUTOEXEC {
             return Ok(Content::Memory(self.scripts.autoexec(client).into()));
         }
-        let file = self.scripts.shared.files.open(name).await;
-        file.ok_or(TftpEnd::NotFound)
+        let file = self.scripts.shared.files.open(name, false).await;
+        file.and_then(Result::ok).ok_or(TftpEnd::NotFound)
     }
 
     /// Whether this address has just acknowledged every block of GRUB. Source addresses of single datagrams

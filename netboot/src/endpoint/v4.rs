@@ -7,7 +7,7 @@ use std::sync::Arc;
 use netboot_protocol::{BOOT_SERVER_PORT, Mode, Network};
 use parking_lot::Mutex;
 
-use super::{FileSockets, address_at, failed, names};
+use super::{BoundNetwork, FileSockets, address_at, failed, names};
 use crate::config::Config;
 use crate::dhcp::Shell;
 use crate::dhcp::probe::Prober;
@@ -18,7 +18,6 @@ use crate::error::NetbootError;
 use crate::link::LinkSocket;
 use crate::networks::{Family, Networks};
 use crate::ra::Advertiser;
-use crate::server::BoundNetwork;
 use crate::shared::Shared;
 use crate::socket::{DhcpSocket, Interface};
 use crate::source::BootSource;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use netboot_protocol::{Mode, Network};
 
-use super::{FileSockets, address_at, failed, names};
+use super::{BoundV6, FileSockets, address_at, failed, names};
 use crate::config::Config;
 use crate::dhcp::Shell;
 use crate::dhcp::server_listener::{Protocol, ServerListener};
@@ -15,7 +15,6 @@ use crate::dhcp::v6::DhcpV6;
 use crate::error::NetbootError;
 use crate::link::LinkSocket;
 use crate::networks::{Family, Networks};
-use crate::server::BoundV6;
 use crate::shared::Shared;
 use crate::socket::interface_of;
 use crate::socket6::{Dhcp6Socket, PORT};

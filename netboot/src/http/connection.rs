@@ -16,8 +16,9 @@ use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::send::{Content, Sent, send};
+use super::send::{Sent, send};
 use super::{Answer, HttpService, bad_request};
+use crate::content::Content;
 use crate::error::NetbootError;
 use crate::log;
 use crate::running::unacknowledged;
@@ -197,13 +198,12 @@ async fn requests<S: BootSource>(
         let head = response_head(&response, &date, !stays);
         let content = with_content.then(|| response.into_body());
         let of = content.as_ref().map_or(0, Content::len);
-        let running = heard.as_ref().map(|heard| service.meter(heard, of, control));
-        let meter = running.as_ref().map(|running| &running.meter);
+        let meter = heard.as_ref().map(|heard| service.meter(heard, of, control));
         let Sent {
             stream: going,
             bytes,
             mut result,
-        } = send(stream, head, content, slot, meter).await;
+        } = send(stream, head, content, slot, meter.as_ref()).await;
         if let Some(heard) = heard {
             if let (Ok(()), Some(going)) = (&result, &going) {
                 result = acknowledged(going).await;
@@ -211,7 +211,7 @@ async fn requests<S: BootSource>(
             let lost = unacknowledged(&**control);
             service.ended(heard, bytes, lost, result.is_err());
         }
-        drop(running);
+        drop(meter);
         result?;
         let Some(going) = going else { return Ok(()) };
         if !stays {

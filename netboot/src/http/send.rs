@@ -7,12 +7,12 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::sendfile::sendfile64;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use crate::content::Content;
 use crate::running::Meter;
 use crate::slots::Slot;
 use crate::tasks::blocking;
@@ -31,27 +31,6 @@ static PATIENT: Semaphore = Semaphore::const_new(8);
 const STALLED: Duration = Duration::from_secs(60);
 /// Content of up to this many bytes is sent together with its head.
 const WITH_HEAD: usize = 16 << 10;
-
-/// What a response carries.
-#[derive(Debug)]
-pub(crate) enum Content {
-    Memory(Bytes),
-    /// `count` bytes of `file` from `first`.
-    File {
-        file: File,
-        first: u64,
-        count: u64,
-    },
-}
-
-impl Content {
-    pub(crate) fn len(&self) -> u64 {
-        match self {
-            Content::Memory(bytes) => bytes.len() as u64,
-            Content::File { count, .. } => *count,
-        }
-    }
-}
 
 /// The outcome of sending an answer.
 pub(crate) struct Sent {
@@ -87,8 +66,8 @@ pub(crate) async fn send(
         Some(Content::Memory(content)) => {
             result = all(&stream, &content, slot, meter, &mut bytes).await;
         }
-        Some(Content::File { file, first, count }) => {
-            let sent = part_of(stream, file, (first, count), slot, meter, &mut bytes).await;
+        Some(Content::File { file, first, len }) => {
+            let sent = part_of(stream, file, (first, len), slot, meter, &mut bytes).await;
             let (stream, result) = match sent {
                 Ok(stream) => (Some(stream), Ok(())),
                 Err(error) => (None, Err(error)),
@@ -146,13 +125,13 @@ async fn all(
 /// the core where the client may run.
 async fn part_of(
     mut stream: TcpStream,
-    file: File,
+    file: Arc<File>,
     (first, count): (u64, u64),
     slot: &Slot,
     meter: Option<&Arc<Meter>>,
     sent: &mut u64,
 ) -> io::Result<TcpStream> {
-    let (file, here) = (Arc::new(file), Arc::new(()));
+    let here = Arc::new(());
     loop {
         writable(&stream).await?;
         let patient = PATIENT.try_acquire().ok();

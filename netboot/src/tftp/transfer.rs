@@ -15,8 +15,8 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
 
 use super::channel::{Batches, Channel, either};
-use super::content::{Content, Reader};
 use super::live::{Activity, Entry, REPLY};
+use crate::content::{Content, Reader};
 use crate::running::Meter;
 
 /// How soon a transfer notices a message from the receiving task.

@@ -15,8 +15,6 @@ const STILL_THERE: &[(&str, usize)] = &[
     ("agent", 4),
     ("inventory", 4),
     ("inventory/words", 4),
-    ("netboot", 25),
-    ("netboot/protocol", 8),
 ];
 
 /// A path of modules, as its segments; the crate's root is empty.

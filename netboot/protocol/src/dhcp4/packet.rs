@@ -86,7 +86,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<(borrowed::Message<'_>, RawOptions),
     // From here on dhcproto's accessors cannot panic: there are at least 240 bytes, and hlen is 6.
     let header = borrowed::Message::new(bytes).map_err(|_| Unanswered::TooShort)?;
     let mut options = RawOptions::of(&bytes[MIN_BYTES..]);
-    let overload = options.get(code::OVERLOAD).and_then(|value| value.first().copied());
+    let overload = options
+        .get(code::OVERLOAD)
+        .and_then(|value| value.first().copied());
     for (bit, field) in [(1, 108..236), (2, 44..108)] {
         if overload.is_some_and(|overload| overload & bit != 0) {
             options.read(&bytes[field]);
