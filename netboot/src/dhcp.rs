@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use inventory_api::Mac;
-use inventory_api::boot::{BootEvent, BootEventKind};
+use inventory_api::boot::BootEventKind;
 use inventory_api::dhcp::{DhcpAnswer, DhcpMessage, DhcpReply};
 use inventory_api::network::Sender;
 use netboot_protocol::{Address, Addresses, Asker, BootFile, Unanswered};
@@ -152,9 +152,9 @@ impl<S: BootSource, A: Address> Shell<S, A> {
             client,
             facts,
         } = asker;
-        let (at, networks) = (now(), &self.shared.networks);
+        let networks = &self.shared.networks;
         // The address given, else the one in use.
-        let ip = ip.or_else(|| self.leases.address_of(network?, mac, at));
+        let ip = ip.or_else(|| self.leases.address_of(network?, mac, now()));
         let ip: Option<IpAddr> = ip.map(Into::into);
         if let (Some(IpAddr::V4(wants)), Some(server)) = (facts.wants, facts.server)
             && message == DhcpMessage::Request
@@ -171,18 +171,13 @@ impl<S: BootSource, A: Address> Shell<S, A> {
         }
         let visitor = facts.who.clone().filter(|_| !known);
         networks.asked(network.unwrap_or(&self.home), mac, ip, visitor);
-        self.shared.source.heard(BootEvent {
-            at,
-            mac,
-            ip,
-            network: network.map(str::to_owned),
-            what: BootEventKind::Dhcp {
-                message,
-                client,
-                answer,
-                boot_file: boot_file.map(str::to_owned),
-                facts,
-            },
-        });
+        let what = BootEventKind::Dhcp {
+            message,
+            client,
+            answer,
+            boot_file: boot_file.map(str::to_owned),
+            facts,
+        };
+        self.shared.record(mac, ip, network.map(str::to_owned), what);
     }
 }

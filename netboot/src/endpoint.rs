@@ -104,6 +104,15 @@ fn failed(
     ))
 }
 
+/// A socket without which the service runs too: `without` says what it lacks then.
+fn or_without<T>(opened: io::Result<T>, network: &Network, without: &str) -> Option<T> {
+    let opened = opened.inspect_err(|error| {
+        let network = network.name();
+        tracing::warn!(%error, network, "{without}: give the process CAP_NET_RAW");
+    });
+    opened.ok()
+}
+
 /// Network names for messages.
 fn names(networks: &[Network]) -> String {
     let names: Vec<&str> = networks.iter().map(Network::name).collect();

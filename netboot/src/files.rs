@@ -27,20 +27,18 @@ impl Files {
     pub(crate) fn new(config: &crate::Config) -> Files {
         let mut loaders = config.boot_files.clone();
         loaders.insert("site".to_owned(), config.site_archive.clone());
+        let mut paths = BTreeMap::from([
+            ("kernel", config.kernel.clone()),
+            ("initramfs", config.initramfs.clone()),
+            (ARM64[0], config.arm64.join("kernel")),
+            (ARM64[1], config.arm64.join("initramfs")),
+        ]);
+        paths.extend(config.unified.clone().map(|path| (UNIFIED, path)));
         Files {
             loaders,
             http: config.http_boot_files.clone(),
             rescue: config.rescue,
-            paths: [
-                ("kernel", Some(config.kernel.clone())),
-                ("initramfs", Some(config.initramfs.clone())),
-                (UNIFIED, config.unified.clone()),
-                (ARM64[0], Some(config.arm64.join("kernel"))),
-                (ARM64[1], Some(config.arm64.join("initramfs"))),
-            ]
-            .into_iter()
-            .filter_map(|(name, path)| Some((name, path?)))
-            .collect(),
+            paths,
         }
     }
 

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use inventory_api::boot::{BootEvent, BootEventKind, Choice, ConnectionEnd};
+use inventory_api::boot::{BootEventKind, Choice, ConnectionEnd};
 use inventory_api::{Mac, Sha256Digest};
 use netboot_protocol::http::head::BadHead;
 use netboot_protocol::menu::grub_script;
@@ -18,7 +18,6 @@ use netboot_protocol::{AUTOEXEC, Network};
 
 use crate::content::Content;
 use crate::log;
-use crate::now;
 use crate::running::Meter;
 use crate::scripts::{Language, NoScript, Script, Scripts};
 use crate::shared::Shared;
@@ -172,11 +171,7 @@ impl<S: BootSource> HttpService<S> {
         let status = response.status().as_u16();
         // A request for another machine's script is recorded under the MAC it names: that machine is the one
         // in danger.
-        let refused = if status == 403 {
-            says.map(|mac| (None, mac))
-        } else {
-            None
-        };
+        let refused = says.filter(|_| status == 403).map(|mac| (None, mac));
         let named = |(network, mac): (Option<&Network>, Mac)| (network.map(|n| n.name().to_owned()), mac);
         let (network, mac) = refused
             .or_else(|| self.scripts.machine_at(peer, says).map(named))
@@ -218,19 +213,14 @@ impl<S: BootSource> HttpService<S> {
         let (mac, status, head) = (heard.mac, heard.status, heard.head);
         let known = self.shared.source.known(mac);
         log::paced!(info; "http", &status.to_string(), known; %mac, path = heard.path, status, bytes, head, partial, "http");
-        self.shared.source.heard(BootEvent {
-            at: now(),
-            mac,
-            ip: Some(heard.peer),
-            network: heard.network,
-            what: BootEventKind::Http {
-                path: heard.path,
-                bytes,
-                status,
-                head,
-                partial,
-            },
-        });
+        let what = BootEventKind::Http {
+            path: heard.path,
+            bytes,
+            status,
+            head,
+            partial,
+        };
+        self.shared.record(mac, Some(heard.peer), heard.network, what);
     }
 }
 

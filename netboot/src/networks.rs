@@ -373,25 +373,32 @@ impl Networks {
 
     fn record_server(&self, network: &Network, family: Family, server: &OtherServer, closes: bool) {
         let addresses = server.gives == Gives::Addresses;
-        let what = match family {
-            _ if addresses => "gives out addresses",
-            Family::V4 => "gives out boot data (proxyDHCP)",
-            Family::V6 => "gives out boot data",
-        };
         let refuses = network.settings().on_foreign_server == OnForeignServer::Refuse;
-        let so = match family {
-            _ if !addresses || mode_of(network, family) != Some(Mode::Server) => "",
-            _ if !refuses => ": machines may take its offers, and an address may be given out twice",
-            Family::V4 if closes => {
-                ": we have stopped offering addresses. Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\""
-            }
-            Family::V6 if closes => {
-                ": we have stopped offering addresses. Switch it off, or set on_foreign_server = \"warn\""
-            }
-            Family::V4 => {
-                ": if it answers again, and ARP confirms its link address, we stop offering addresses"
-            }
-            Family::V6 => ": if it answers again, we stop offering addresses",
+        let (boot_data, closed, open) = match family {
+            Family::V4 => (
+                "gives out boot data (proxyDHCP)",
+                "Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\"",
+                "and ARP confirms its link address, we",
+            ),
+            Family::V6 => (
+                "gives out boot data",
+                "Switch it off, or set on_foreign_server = \"warn\"",
+                "we",
+            ),
+        };
+        let what = if addresses {
+            "gives out addresses"
+        } else {
+            boot_data
+        };
+        let so = if !addresses || mode_of(network, family) != Some(Mode::Server) {
+            String::new()
+        } else if !refuses {
+            ": machines may take its offers, and an address may be given out twice".to_owned()
+        } else if closes {
+            format!(": we have stopped offering addresses. {closed}")
+        } else {
+            format!(": if it answers again, {open} stop offering addresses")
         };
         let file = server.boot_file.as_ref();
         let file = file.map_or(String::new(), |file| format!(" and the boot file {file}"));

@@ -1,7 +1,7 @@
 //! The boot service: `bind` opens the sockets, `start` spawns the tasks, `run` waits for them.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use netboot_protocol::{Network, clash};
@@ -53,27 +53,15 @@ impl Netboot {
         let what = format!("open the lease journal {}", path.display());
         let (leases, leases6, journal) =
             leases::open(path, &config.networks).map_err(NetbootError::io(what))?;
-        let mut by_server: BTreeMap<Ipv4Addr, Vec<Network>> = BTreeMap::new();
-        for network in &config.networks {
-            by_server
-                .entry(network.server())
-                .or_default()
-                .push(network.clone());
-        }
         let (queue, records) = JournalQueue::new();
         let states = Networks::new(&config.networks, leases.clone(), leases6.clone(), queue.weak());
         let (mut endpoints, mut endpoints_v6, mut bound) = (Vec::new(), Vec::new(), Vec::new());
-        for (server, networks) in by_server {
+        for (server, networks) in by_server(&config.networks, |network| Some(network.server())) {
             let endpoint = EndpointV4::open(&config, server, networks, &states).await?;
             bound.extend(endpoint.bound()?);
             endpoints.push(endpoint);
         }
-        let mut by_server_v6: BTreeMap<Ipv6Addr, Vec<Network>> = BTreeMap::new();
-        for network in &config.networks {
-            if let Some(v6) = network.v6() {
-                by_server_v6.entry(v6.server()).or_default().push(network.clone());
-            }
-        }
+        let by_server_v6 = by_server(&config.networks, |network| Some(network.v6()?.server()));
         let mut duid = Arc::default();
         if !by_server_v6.is_empty() {
             let path = config.lease_journal.with_file_name("dhcp6-duid");
@@ -148,6 +136,20 @@ impl Netboot {
         }
         Running { tasks, cancel }
     }
+}
+
+/// The networks served from each of our addresses.
+fn by_server<A: Ord>(
+    networks: &[Network],
+    server: impl Fn(&Network) -> Option<A>,
+) -> BTreeMap<A, Vec<Network>> {
+    let mut all: BTreeMap<A, Vec<Network>> = BTreeMap::new();
+    for network in networks {
+        if let Some(server) = server(network) {
+            all.entry(server).or_default().push(network.clone());
+        }
+    }
+    all
 }
 
 /// Raises the soft limit on open files to the hard limit. Every connection takes a socket and every transfer

@@ -74,16 +74,22 @@ impl<S: BootSource> Shared<S> {
         }
     }
 
+    /// Records an event of a machine, for `slipway explain`.
+    pub(crate) fn record(&self, mac: Mac, ip: Option<IpAddr>, network: Option<String>, what: BootEventKind) {
+        let at = now();
+        self.source.heard(BootEvent {
+            at,
+            mac,
+            ip,
+            network,
+            what,
+        });
+    }
+
     /// Records an event for the machine that uses `peer`, if one does.
     pub(crate) fn report_from(&self, peer: IpAddr, what: BootEventKind) {
         if let Some((network, mac)) = self.networks.whose(peer) {
-            self.source.heard(BootEvent {
-                at: now(),
-                mac,
-                ip: Some(peer),
-                network,
-                what,
-            });
+            self.record(mac, Some(peer), network, what);
         }
     }
 }

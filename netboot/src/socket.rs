@@ -81,29 +81,22 @@ pub(crate) struct DhcpSocket {
 }
 
 impl DhcpSocket {
-    /// A socket for the interface of `server` only.
-    pub(crate) fn on_interface(server: Ipv4Addr, port: u16) -> io::Result<DhcpSocket> {
-        let interface = interface_of(server)?;
+    /// A socket for the interface of `server` only; for `simulated` machines, on that address only.
+    pub(crate) fn open(server: Ipv4Addr, port: u16, simulated: bool) -> io::Result<DhcpSocket> {
         let socket = udp(Domain::IPV4)?;
-        socket.set_reuse_address(true)?;
-        socket.set_broadcast(true)?;
-        socket.bind_device(Some(interface.name.as_bytes()))?;
-        // Only a socket bound to 0.0.0.0 receives broadcasts.
-        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
-        Ok(DhcpSocket {
-            socket: UdpSocket::from_std(socket.into())?,
-            link: Some((server, interface)),
-        })
-    }
-
-    /// A socket on one address, for simulated machines.
-    pub(crate) fn on_address(server: Ipv4Addr, port: u16) -> io::Result<DhcpSocket> {
-        let socket = udp(Domain::IPV4)?;
-        socket.bind(&SocketAddr::from((server, port)).into())?;
-        Ok(DhcpSocket {
-            socket: UdpSocket::from_std(socket.into())?,
-            link: None,
-        })
+        let (address, link) = if simulated {
+            (server, None)
+        } else {
+            let interface = interface_of(server)?;
+            socket.set_reuse_address(true)?;
+            socket.set_broadcast(true)?;
+            socket.bind_device(Some(interface.name.as_bytes()))?;
+            // Only a socket bound to 0.0.0.0 receives broadcasts.
+            (Ipv4Addr::UNSPECIFIED, Some((server, interface)))
+        };
+        socket.bind(&SocketAddr::from((address, port)).into())?;
+        let socket = UdpSocket::from_std(socket.into())?;
+        Ok(DhcpSocket { socket, link })
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -170,34 +163,25 @@ nix::ioctl_write_ptr_bad!(siocsarp, nix::libc::SIOCSARP, nix::libc::arpreq);
 
 fn set_arp(socket: &UdpSocket, interface: &str, ip: Ipv4Addr, mac: Mac) -> io::Result<()> {
     use nix::libc;
-    let mut device = [0; 16];
-    for (to, from) in device.iter_mut().take(15).zip(interface.bytes()) {
-        *to = from as libc::c_char;
+    fn filled<const N: usize>(start: usize, bytes: &[u8]) -> [libc::c_char; N] {
+        let mut all = [0; N];
+        for (to, from) in all[start..].iter_mut().zip(bytes) {
+            *to = *from as libc::c_char;
+        }
+        all
     }
-    let mut protocol = [0; 14];
-    // sockaddr_in without its family: port (2), address (4).
-    for (to, from) in protocol[2..6].iter_mut().zip(ip.octets()) {
-        *to = from as libc::c_char;
-    }
-    let mut hardware = [0; 14];
-    for (to, from) in hardware.iter_mut().zip(mac.0) {
-        *to = from as libc::c_char;
-    }
+    let address = |family, sa_data| libc::sockaddr {
+        sa_family: family,
+        sa_data,
+    };
+    // An interface's name has at most 15 bytes.
     let request = libc::arpreq {
-        arp_pa: libc::sockaddr {
-            sa_family: libc::AF_INET as libc::sa_family_t,
-            sa_data: protocol,
-        },
-        arp_ha: libc::sockaddr {
-            sa_family: libc::ARPHRD_ETHER,
-            sa_data: hardware,
-        },
+        // sockaddr_in without its family: port (2), address (4).
+        arp_pa: address(libc::AF_INET as libc::sa_family_t, filled(2, &ip.octets())),
+        arp_ha: address(libc::ARPHRD_ETHER, filled(0, &mac.0)),
         arp_flags: libc::ATF_COM,
-        arp_netmask: libc::sockaddr {
-            sa_family: 0,
-            sa_data: [0; 14],
-        },
-        arp_dev: device,
+        arp_netmask: address(0, [0; 14]),
+        arp_dev: filled(0, interface.as_bytes()),
     };
     // SAFETY: `request` is a complete, initialised arpreq that outlives the call, and the kernel only reads
     // it.

@@ -35,19 +35,24 @@ use crate::tasks::{cannot_receive, panicked};
 /// itself.
 const TRIES: usize = 3;
 
-/// DHCP for the networks reached through one of our addresses.
-pub(crate) struct DhcpV4<S> {
-    pub(crate) shell: Shell<S, Ipv4Addr>,
-    pub(crate) socket: DhcpSocket,
+/// The sockets of DHCP on one of our addresses.
+pub(crate) struct Sockets {
+    pub(crate) main: DhcpSocket,
     /// Port 4011.
     pub(crate) boot_server: DhcpSocket,
-    pub(crate) networks: Vec<Network>,
-    pub(crate) http_port: u16,
     /// `None`: ARP probes are not possible.
     pub(crate) arp: Option<Arc<Prober>>,
     pub(crate) echo: Option<Arc<Prober>>,
     /// `None`: the frame a message came in cannot be seen.
     pub(crate) release_frames: Option<ReleaseFrames>,
+}
+
+/// DHCP for the networks reached through one of our addresses.
+pub(crate) struct DhcpV4<S> {
+    pub(crate) shell: Shell<S, Ipv4Addr>,
+    pub(crate) sockets: Sockets,
+    pub(crate) networks: Vec<Network>,
+    pub(crate) http_port: u16,
     pub(crate) relays: Mutex<Relays>,
     /// Who answered for which addresses, by network.
     pub(crate) claims: Mutex<BTreeMap<String, Claims>>,
@@ -64,8 +69,8 @@ impl<S: BootSource> DhcpV4<S> {
             let (received, bytes, to_boot_server) = tokio::select! {
                 () = shared.cancel.cancelled() => return Ok(()),
                 error = panicked(&mut tasks, "DHCP") => return Err(error),
-                received = service.socket.receive(&mut buffer) => (received, &buffer, false),
-                received = service.boot_server.receive(&mut other) => (received, &other, true),
+                received = service.sockets.main.receive(&mut buffer) => (received, &buffer, false),
+                received = service.sockets.boot_server.receive(&mut other) => (received, &other, true),
             };
             let (len, from) = match received {
                 Ok(received) => received,
@@ -192,8 +197,8 @@ impl<S: BootSource> DhcpV4<S> {
 
     fn prober(&self, way: Option<Probe>) -> Option<&Arc<Prober>> {
         match way? {
-            Probe::Arp => self.arp.as_ref(),
-            Probe::Echo => self.echo.as_ref(),
+            Probe::Arp => self.sockets.arp.as_ref(),
+            Probe::Echo => self.sockets.echo.as_ref(),
         }
     }
 
@@ -218,27 +223,27 @@ impl<S: BootSource> DhcpV4<S> {
         if client.to_boot_server {
             // EDK2 asks from port 4011, iPXE from 68: both expect the answer on the port they asked from
             // (measured, 2.1).
-            return self.boot_server.send(bytes, from).await;
+            return self.sockets.boot_server.send(bytes, from).await;
         }
         if self.shell.shared.config.reply_to_source {
-            return self.socket.send(bytes, from).await;
+            return self.sockets.main.send(bytes, from).await;
         }
         let to = match destination(client, network, content) {
             Destination::Relay(relay) => {
-                let sent = self.socket.send(bytes, SocketAddrV4::new(relay, 67)).await;
+                let sent = self.sockets.main.send(bytes, SocketAddrV4::new(relay, 67)).await;
                 // We may have no route to giaddr, the relay's client-side address. Its source address is
                 // reachable.
                 return match sent {
                     Err(error) if from.port() == 67 => {
                         tracing::debug!(%error, %relay, %from, "cannot reach the relay's giaddr: replying to its source address");
-                        self.socket.send(bytes, from).await
+                        self.sockets.main.send(bytes, from).await
                     }
                     sent => sent,
                 };
             }
             Destination::Unicast(ip) => SocketAddrV4::new(ip, 68),
             Destination::Broadcast => SocketAddrV4::new(Ipv4Addr::BROADCAST, 68),
-            Destination::Link(ip) => match self.socket.learn(ip, client.chaddr) {
+            Destination::Link(ip) => match self.sockets.main.learn(ip, client.chaddr) {
                 Ok(()) => SocketAddrV4::new(ip, 68),
                 Err(error) => {
                     // CAP_NET_ADMIN is missing. Every client accepts a broadcast too.
@@ -247,7 +252,7 @@ impl<S: BootSource> DhcpV4<S> {
                 }
             },
         };
-        self.socket.send(bytes, to).await
+        self.sockets.main.send(bytes, to).await
     }
 }
 

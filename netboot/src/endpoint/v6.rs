@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use netboot_protocol::{Mode, Network};
 
-use super::{BoundV6, FileSockets, address_at, failed, names};
+use super::{BoundV6, FileSockets, address_at, failed, names, or_without};
 use crate::config::Config;
 use crate::dhcp::Shell;
 use crate::dhcp::server_listener::{Protocol, ServerListener};
@@ -56,11 +56,8 @@ impl EndpointV6 {
                 opened => break opened?,
             }
         };
-        let (dhcp, port) = if config.reply_to_source {
-            (Dhcp6Socket::on_address(server, 0), 0)
-        } else {
-            (Dhcp6Socket::on_interface(server, PORT), PORT)
-        };
+        let port = if config.reply_to_source { 0 } else { PORT };
+        let dhcp = Dhcp6Socket::open(server, port, config.reply_to_source);
         let dhcp = dhcp.map_err(failed("DHCPv6", &names, server.into(), port))?;
         // An observer must not send, and a server's answers go only to the client that asked.
         let serves = |network: &&Network| {
@@ -72,10 +69,7 @@ impl EndpointV6 {
         let listener = local.and_then(|network| {
             let opened = interface_of(server)
                 .and_then(|interface| Ok((LinkSocket::server_replies_v6(&interface)?, interface)));
-            let opened = opened.inspect_err(|error| {
-                tracing::warn!(%error, network = network.name(), "other DHCPv6 servers cannot be heard: give the process CAP_NET_RAW");
-            });
-            let (link, interface) = opened.ok()?;
+            let (link, interface) = or_without(opened, network, "other DHCPv6 servers cannot be heard")?;
             states.watched(network, Family::V6);
             Some(ServerListener {
                 link,

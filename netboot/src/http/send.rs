@@ -59,28 +59,23 @@ pub(crate) async fn send(
         content => content,
     };
     let mut sent = 0;
-    let mut result = all(&stream, &head, slot, None, &mut sent).await;
+    let result = all(&stream, &head, slot, None, &mut sent).await;
     let mut bytes = sent.saturating_sub(before);
-    match content.filter(|_| result.is_ok()) {
-        None => {}
+    let (stream, result) = match content.filter(|_| result.is_ok()) {
+        None => (Some(stream), result),
         Some(Content::Memory(content)) => {
-            result = all(&stream, &content, slot, meter, &mut bytes).await;
+            let result = all(&stream, &content, slot, meter, &mut bytes).await;
+            (Some(stream), result)
         }
         Some(Content::File { file, first, len }) => {
-            let sent = part_of(stream, file, (first, len), slot, meter, &mut bytes).await;
-            let (stream, result) = match sent {
+            match part_of(stream, file, (first, len), slot, meter, &mut bytes).await {
                 Ok(stream) => (Some(stream), Ok(())),
                 Err(error) => (None, Err(error)),
-            };
-            return Sent {
-                stream,
-                bytes,
-                result,
-            };
+            }
         }
-    }
+    };
     Sent {
-        stream: Some(stream),
+        stream,
         bytes,
         result,
     }

@@ -96,15 +96,13 @@ impl Journal {
     pub(crate) fn append(&mut self, records: &[Record]) -> io::Result<()> {
         let text: String = records.iter().map(Record::to_line).collect();
         let before = self.file.metadata()?.len();
-        if let Err(error) = self
-            .file
-            .write_all(text.as_bytes())
-            .and_then(|()| self.file.sync_data())
-        {
+        let written = self.file.write_all(text.as_bytes());
+        let written = written.and_then(|()| self.file.sync_data());
+        if written.is_err() {
             // A partial line must not spoil the next one.
             let _ = self.file.set_len(before);
-            return Err(error);
         }
+        written?;
         self.appended += text.len() as u64;
         Ok(())
     }

@@ -198,14 +198,11 @@ fn options(client: &PxeClient, network: &Network, content: &ReplyContent) -> Opt
         (code::MESSAGE_TYPE, vec![wire_type(content.kind)]),
         (code::SERVER_ID, server.octets().to_vec()),
     ];
-    if let Some(id) = &client.client_id {
-        options.push((code::CLIENT_ID, id.clone())); // RFC 6842
-    }
+    // RFC 6842.
+    options.extend(client.client_id.clone().map(|id| (code::CLIENT_ID, id)));
     if content.kind == DhcpReply::Nak {
-        options.push((
-            code::MESSAGE,
-            b"this address cannot be used here: request another".to_vec(),
-        ));
+        let why = b"this address cannot be used here: request another";
+        options.push((code::MESSAGE, why.to_vec()));
         return options;
     }
     if !content.proxy {
@@ -229,11 +226,8 @@ fn network_options(client: &PxeClient, network: &Network, content: &ReplyContent
         .and_then(|sent| fqdn::answer(sent, host_name, domain));
     options.extend(name.map(|name| (code::FQDN, name)));
     // RFC 3011: returned as it came.
-    options.extend(
-        client
-            .subnet
-            .map(|subnet| (code::SUBNET_SELECTION, subnet.octets().to_vec())),
-    );
+    let subnet = client.subnet.map(|subnet| subnet.octets().to_vec());
+    options.extend(subnet.map(|subnet| (code::SUBNET_SELECTION, subnet)));
     // A class's own boot options are only for clients that we do not boot.
     let ours = |code: u8| content.boot.name().is_some() && BOOT.contains(&code);
     let sent = fixed.iter().filter(|(code, _)| !ours(**code));
@@ -268,10 +262,8 @@ fn boot_options(client: &PxeClient, network: &Network, content: &ReplyContent, o
         options.push((code::VENDOR_CLASS, b"HTTPClient".to_vec()));
     }
     if matches!(boot, BootFile::Tftp(_)) {
-        options.push((
-            code::TFTP_SERVER,
-            with_nul(&boot_server(client, network, content).to_string()),
-        ));
+        let server = boot_server(client, network, content).to_string();
+        options.push((code::TFTP_SERVER, with_nul(&server)));
     }
     if ipxe && !content.proxy {
         // no-pxedhcp = 1: iPXE does not wait 3 s for a ProxyDHCP offer.

@@ -120,12 +120,17 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     fn decide(&self, mode: Mode, target: BootTarget) -> Decision {
+        let decided = self.decide_as(mode, target);
+        decided.unwrap_or_else(|why| Err(why).into())
+    }
+
+    fn decide_as(&self, mode: Mode, target: BootTarget) -> Result<Decision, Unanswered> {
         let client = self.client;
         if client.kind.boots() && target == BootTarget::Ignore {
-            return Err(Unanswered::Ignored).into();
+            return Err(Unanswered::Ignored);
         }
         if mode == Mode::Proxy || client.to_boot_server {
-            return proxy::decide(client, self.network, self.urls, self.now);
+            return Ok(proxy::decide(client, self.network, self.urls, self.now));
         }
         match client.message {
             MessageKind::Discover => self.discover(),
@@ -150,28 +155,25 @@ impl Exchange<'_> {
         }
     }
 
-    fn discover(&self) -> Decision {
-        let ip = match self.choose(self.client.requested) {
-            Ok(ip) => ip,
-            Err(why) => return Err(why).into(),
-        };
+    fn discover(&self) -> Result<Decision, Unanswered> {
+        let ip = self.choose(self.client.requested)?;
         let mac = self.client.mac;
         // A binding that is still valid stays one: a repeated DISCOVER must not shorten it.
         let bound = self.leases.holder(ip, self.now) == Some(mac);
         let until = self.now.plus_seconds(OFFER_SECONDS);
         let offer = Lease::new(mac, ip, LeaseState::Offered, until);
-        Decision {
+        Ok(Decision {
             answer: Ok(self.give(DhcpReply::Offer, ip)),
             change: (!bound).then_some(LeaseChange::Insert(offer)),
-        }
+        })
     }
 
-    fn request(&self) -> Decision {
+    fn request(&self) -> Result<Decision, Unanswered> {
         let (client, network) = (self.client, self.network);
         let ours = self.leases.of(client.mac);
         let selecting = client.server_id.is_some() && client.uses().is_none();
         if !self.is_for_us() {
-            return Decision::took_another_offer(ours);
+            return Ok(Decision::took_another_offer(ours));
         }
         // RENEWING and REBINDING: the address in use. SELECTING and INIT-REBOOT: option 50. A client that
         // accepts our offer without naming an address means the one it was offered; one that wants to keep an
@@ -182,26 +184,26 @@ impl Exchange<'_> {
         // have given an address of this subnet that we do not know.
         let moved = client.uses().is_none() && wanted.is_some_and(|ip| !network.subnet().contains(&ip));
         if unsaid || moved {
-            return Ok(nak()).into();
+            return Ok(Ok(nak()).into());
         }
         let reserved = self.leases.reserved(network.addresses(), client.mac);
         if !selecting && ours.is_none() && reserved.is_none() {
-            return Err(Unanswered::UnknownBinding).into();
+            return Err(Unanswered::UnknownBinding);
         }
         match self.choose(wanted) {
             Ok(ip) if wanted.is_none_or(|wanted| wanted == ip) => {
                 let content = self.give(DhcpReply::Ack, ip);
                 let until = self.now.plus_seconds(content.lease_seconds.unwrap_or(0).into());
                 let lease = Lease::new(client.mac, ip, LeaseState::Bound, until);
-                Decision {
+                Ok(Decision {
                     answer: Ok(content),
                     change: Some(LeaseChange::Bind(lease, client.client_mark())),
-                }
+                })
             }
-            Err(Unanswered::KeptForKnown) => Err(Unanswered::KeptForKnown).into(),
+            Err(Unanswered::KeptForKnown) => Err(Unanswered::KeptForKnown),
             // It may not have that address. A NAK makes it start over at once instead of waiting for a
             // timeout.
-            Ok(_) | Err(_) => Ok(nak()).into(),
+            Ok(_) | Err(_) => Ok(Ok(nak()).into()),
         }
     }
 
@@ -221,42 +223,41 @@ impl Exchange<'_> {
         lease.filter(|_| self.leases.took(mac, mark))
     }
 
-    fn release(&self) -> Decision {
+    fn release(&self) -> Result<Decision, Unanswered> {
         let lease = self.own_lease(self.client.ciaddr);
-        match lease.filter(|lease| lease.is_bound(self.now) && self.is_for_us()) {
-            Some(lease) => Decision {
-                answer: Err(Unanswered::Released),
-                change: Some(lease.change_to(LeaseState::Released, lease.expires)),
-            },
-            None => Err(Unanswered::UnknownBinding).into(),
-        }
+        let ours = lease.filter(|lease| lease.is_bound(self.now) && self.is_for_us());
+        let lease = ours.ok_or(Unanswered::UnknownBinding)?;
+        Ok(Decision {
+            answer: Err(Unanswered::Released),
+            change: Some(lease.change_to(LeaseState::Released, lease.expires)),
+        })
     }
 
-    fn decline(&self) -> Decision {
-        let Some(ip) = self.client.requested else {
-            return Err(Unanswered::NoAddress).into();
-        };
+    fn decline(&self) -> Result<Decision, Unanswered> {
+        let ip = self.client.requested.ok_or(Unanswered::NoAddress)?;
         // A DECLINE must name its server (RFC 2131, table 5).
         if self.client.server_id.is_none() || !self.is_for_us() {
-            return Err(Unanswered::OtherServer).into();
+            return Err(Unanswered::OtherServer);
         }
+        let lease = self.own_lease(ip).filter(|lease| lease.holds(self.now));
+        let lease = lease.ok_or(Unanswered::UnknownBinding)?;
         let seconds = self.network.settings().decline_seconds;
-        match self.own_lease(ip).filter(|lease| lease.holds(self.now)) {
-            Some(lease) => Decision {
-                answer: Err(Unanswered::Declined),
-                change: Some(lease.change_to(LeaseState::Declined, self.now.plus_seconds(seconds.into()))),
-            },
-            None => Err(Unanswered::UnknownBinding).into(),
-        }
+        Ok(Decision {
+            answer: Err(Unanswered::Declined),
+            change: Some(lease.change_to(LeaseState::Declined, self.now.plus_seconds(seconds.into()))),
+        })
     }
 
-    fn inform(&self) -> Decision {
+    fn inform(&self) -> Result<Decision, Unanswered> {
         let client = self.client;
         match client.uses() {
-            Some(ip) if !self.network.subnet().contains(&ip) => Err(Unanswered::ForeignAddress).into(),
+            Some(ip) if !self.network.subnet().contains(&ip) => Err(Unanswered::ForeignAddress),
             // The relay knows where it came from.
-            None if client.giaddr.is_unspecified() => Err(Unanswered::NoAddress).into(),
-            Some(_) | None => Ok(ReplyContent::new(DhcpReply::Ack, boot_file(client, self.urls))).into(),
+            None if client.giaddr.is_unspecified() => Err(Unanswered::NoAddress),
+            Some(_) | None => {
+                let boot = boot_file(client, self.urls);
+                Ok(Ok(ReplyContent::new(DhcpReply::Ack, boot)).into())
+            }
         }
     }
 }

@@ -170,13 +170,11 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
     if bytes.len() > MAX_BYTES {
         return Err(Unanswered::TooLong);
     }
-    let Unwrapped {
-        message,
-        peer,
-        relays,
-        link_address,
-    } = unwrap(bytes, from)?;
-    let (head, rest) = message.split_first_chunk::<4>().ok_or(Unanswered::TooShort)?;
+    let inner = unwrap(bytes, from)?;
+    let (head, rest) = inner
+        .message
+        .split_first_chunk::<4>()
+        .ok_or(Unanswered::TooShort)?;
     let kind_of_message = MessageKind::of(head[0]).ok_or(Unanswered::MessageType)?;
     let options = Options(rest);
     let duid = options.get(code::CLIENT_ID);
@@ -195,7 +193,10 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
     if kind_of_message == MessageKind::InformationRequest && options.get(code::IA_NA).is_some() {
         return Err(Unanswered::Association);
     }
-    let mac = link_address.or(interface_mac(peer)).or(duid.and_then(duid_mac));
+    let mac = inner
+        .link_address
+        .or(interface_mac(inner.peer))
+        .or(duid.and_then(duid_mac));
     let mac = mac.filter(|mac| !mac.is_junk()).ok_or(Unanswered::NoMac)?;
     let architectures = architectures(options.get(code::ARCHITECTURE));
     // After the enterprise number, which does not matter: PXE firmware sends 343, Windows 311.
@@ -230,7 +231,7 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
             .collect(),
         vendor_class: vendor.to_vec(),
         architectures,
-        relays,
+        relays: inner.relays,
     })
 }
 

@@ -94,7 +94,7 @@ impl<S: BootSource> DhcpV4<S> {
         };
         let before = given_up();
         let farewell = matches!(client.message, MessageKind::Release | MessageKind::Decline);
-        let sender = match &self.release_frames {
+        let sender = match &self.sockets.release_frames {
             Some(frames) if farewell && self.is_local(client, network) => frames.sender_of(client),
             _ => None,
         };
