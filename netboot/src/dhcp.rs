@@ -27,6 +27,9 @@ use crate::shared::Shared;
 use crate::source::BootSource;
 use admission::{Admission, WorkPermit};
 
+/// A network's name and addresses.
+type Served<'a, A> = (&'a str, &'a Addresses<A>);
+
 /// What the services of both protocols share.
 pub(crate) struct Shell<S, A> {
     /// "DHCP" or "DHCPv6".
@@ -63,13 +66,12 @@ impl<S: BootSource, A: Address> Shell<S, A> {
         self.shared.networks.count_unanswered(&self.home, why, sender);
     }
 
-    /// A permit to work on a client's message. `None`: it is dropped. `network`: its name and addresses.
-    /// `circuit`: the relay and the port on it that the message came through.
+    /// A permit to work on a client's message. `None`: it is dropped. `circuit`: the relay and the port on it that the message came through.
     fn admit(
         &self,
         mac: Mac,
         known: bool,
-        network: Option<(&str, &Addresses<A>)>,
+        network: Option<Served<'_, A>>,
         circuit: Option<(IpAddr, &Vec<u8>)>,
         asker: impl FnOnce() -> Asker,
     ) -> Option<WorkPermit> {
@@ -96,13 +98,35 @@ impl<S: BootSource, A: Address> Shell<S, A> {
 
     /// Counts and reports a message that is not answered. `detail`: for the operator, if the reason concerns
     /// the whole network.
-    fn unanswered(&self, asker: Asker, network: Option<&str>, why: Unanswered, detail: Option<String>) {
-        let (networks, home) = (&self.shared.networks, network.unwrap_or(&self.home));
-        if let Some(detail) = detail {
+    fn unanswered(
+        &self,
+        asker: Asker,
+        network: Option<Served<'_, A>>,
+        why: Unanswered,
+        detail: Option<String>,
+    ) {
+        let name = network.map(|(name, _)| name);
+        let (networks, home) = (&self.shared.networks, name.unwrap_or(&self.home));
+        let exhausted = network.and_then(|(_, addresses)| self.exhausted(addresses, why));
+        if let Some(detail) = detail.or(exhausted) {
             networks.record(home, why.code(), detail);
         }
         networks.count_unanswered(home, why, None);
-        self.report(asker, network, None, why.into(), None, true);
+        self.report(asker, name, None, why.into(), None, true);
+    }
+
+    fn exhausted(&self, addresses: &Addresses<A>, why: Unanswered) -> Option<String> {
+        let family = if self.protocol == "DHCPv6" { "IPv6: " } else { "" };
+        let (pool, share) = (addresses.pool().len(), addresses.unknown_share());
+        match why {
+            Unanswered::Exhausted => Some(format!(
+                "{family}all {pool} pool addresses are in use: a machine got none"
+            )),
+            Unanswered::KeptForKnown => Some(format!(
+                "{family}machines that are not enrolled hold {share} % of the pool (unknown_share): the rest is reserved for enrolled ones"
+            )),
+            _ => None,
+        }
     }
 
     /// Reports what would have been answered if the network were not only observed.

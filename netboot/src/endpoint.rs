@@ -73,17 +73,13 @@ impl FileSockets {
 
     fn start<S: BootSource>(self, networks: Vec<Network>, shared: &Arc<Shared<S>>, tasks: &mut Tasks) {
         let scripts = Arc::new(Scripts {
-            networks: networks.clone(),
+            networks,
             http_port: self.http_port,
             announced: Announced::default(),
             shared: shared.clone(),
         });
-        tasks.spawn(TftpService::serve(self.tftp, networks, scripts.clone()));
-        let http = HttpService {
-            scripts,
-            shared: shared.clone(),
-        };
-        tasks.spawn(http.serve(self.http));
+        tasks.spawn(TftpService::serve(self.tftp, scripts.clone()));
+        tasks.spawn(HttpService { scripts }.serve(self.http));
     }
 }
 

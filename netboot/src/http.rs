@@ -20,7 +20,6 @@ use crate::content::Content;
 use crate::log;
 use crate::running::Meter;
 use crate::scripts::{Language, NoScript, Script, Scripts};
-use crate::shared::Shared;
 use crate::source::BootSource;
 use netboot_protocol::http::range::{Wanted, wanted};
 use socket2::Socket;
@@ -55,7 +54,6 @@ pub(crate) struct HeardRequest {
 /// HTTP boot for the networks reached through one of our addresses.
 pub(crate) struct HttpService<S> {
     pub(crate) scripts: Arc<Scripts<S>>,
-    pub(crate) shared: Arc<Shared<S>>,
 }
 
 /// What a path names.
@@ -120,10 +118,10 @@ impl<S: BootSource> HttpService<S> {
                 }
                 Route::Script(language) => match choice_parameter(query) {
                     Err(()) => refuse(StatusCode::BAD_REQUEST, "unknown choice"),
-                    Ok(_) if mac.is_none() => refuse(
-                        StatusCode::BAD_REQUEST,
-                        "a boot script needs ?mac= with the address of the booting NIC",
-                    ),
+                    Ok(_) if mac.is_none() => {
+                        let why = "a boot script needs ?mac= with the address of the booting NIC";
+                        refuse(StatusCode::BAD_REQUEST, why)
+                    }
                     Ok(choice) => {
                         let made = self.scripts.make(peer, mac, choice, language).await;
                         script_response(made, mac, peer)
@@ -139,7 +137,7 @@ impl<S: BootSource> HttpService<S> {
                     ranged(request.headers(), script, None, "text/plain")
                 }
                 Route::BootFile(name) => {
-                    let file = self.shared.files.open(name, true).await;
+                    let file = self.scripts.shared.files.open(name, true).await;
                     let kind = match &file {
                         Some(Ok(Content::Memory(_))) => content_type(name),
                         _ => BYTES,
@@ -147,7 +145,7 @@ impl<S: BootSource> HttpService<S> {
                     file_response(file, None, kind, request.headers())
                 }
                 Route::Image(digest) => {
-                    let file = match self.shared.source.public_image(digest).await {
+                    let file = match self.scripts.shared.source.public_image(digest).await {
                         Some(path) => Some(Content::open(&path).await),
                         None => None,
                     };
@@ -175,7 +173,7 @@ impl<S: BootSource> HttpService<S> {
         let named = |(network, mac): (Option<&Network>, Mac)| (network.map(|n| n.name().to_owned()), mac);
         let (network, mac) = refused
             .or_else(|| self.scripts.machine_at(peer, says).map(named))
-            .or_else(|| self.shared.networks.whose(peer))?;
+            .or_else(|| self.scripts.shared.networks.whose(peer))?;
         let path = request.uri().path().replace("//", "/");
         let last = path == LAST_FETCHED || response.extensions().get::<Last>().is_some();
         Some(HeardRequest {
@@ -191,7 +189,8 @@ impl<S: BootSource> HttpService<S> {
 
     /// Starts the progress meter of an answer with `of` bytes of content.
     pub(crate) fn meter(&self, heard: &HeardRequest, of: u64, stream: &Arc<Socket>) -> Arc<Meter> {
-        self.shared
+        self.scripts
+            .shared
             .networks
             .transfers()
             .begin(heard.peer, &heard.path, of, Some(stream))
@@ -204,14 +203,14 @@ impl<S: BootSource> HttpService<S> {
             end,
             detail: None,
         };
-        self.shared.report_from(peer, what);
+        self.scripts.shared.report_from(peer, what);
     }
 
     /// Reports how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged.
     pub(crate) fn ended(&self, heard: HeardRequest, sent: u64, lost: u64, failed: bool) {
         let (bytes, partial) = arrived(heard.last, sent, lost, failed);
         let (mac, status, head) = (heard.mac, heard.status, heard.head);
-        let known = self.shared.source.known(mac);
+        let known = self.scripts.shared.source.known(mac);
         log::paced!(info; "http", &status.to_string(), known; %mac, path = heard.path, status, bytes, head, partial, "http");
         let what = BootEventKind::Http {
             path: heard.path,
@@ -220,7 +219,9 @@ impl<S: BootSource> HttpService<S> {
             head,
             partial,
         };
-        self.shared.record(mac, Some(heard.peer), heard.network, what);
+        self.scripts
+            .shared
+            .record(mac, Some(heard.peer), heard.network, what);
     }
 }
 
@@ -311,10 +312,8 @@ fn ranged(headers: &HeaderMap, file: Content, tag: Option<&str>, content_type: &
         Wanted::Part(first, last) => {
             let range = format!("bytes {first}-{last}/{len}");
             let part = file.part(first, last - first + 1);
-            (
-                of_type(StatusCode::PARTIAL_CONTENT, content_type, part),
-                Some(range),
-            )
+            let response = of_type(StatusCode::PARTIAL_CONTENT, content_type, part);
+            (response, Some(range))
         }
         Wanted::Unsatisfiable => {
             let why = "the range is outside the file";

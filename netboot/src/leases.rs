@@ -219,11 +219,8 @@ pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<Opened>
             (IpAddr::V6(_), None) => {}
         }
     }
-    tracing::info!(
-        leases = leases.count(),
-        leases_v6 = leases6.count(),
-        "lease journal read"
-    );
+    let (v4, v6) = (leases.count(), leases6.count());
+    tracing::info!(leases = v4, leases_v6 = v6, "lease journal read");
     Ok((leases, leases6, journal))
 }
 

@@ -89,10 +89,8 @@ impl LinkSocket {
             socket: RawSocket::new(socket)?,
         };
         if link.mac().is_none() {
-            return Err(io::Error::new(
-                io::ErrorKind::AddrNotAvailable,
-                format!("{} is no Ethernet interface", interface.name),
-            ));
+            let why = format!("{} is no Ethernet interface", interface.name);
+            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, why));
         }
         Ok(link)
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
 use inventory_api::Mac;
-use nix::ifaddrs::getifaddrs;
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -26,25 +26,22 @@ pub(crate) struct Interface {
 /// The interface that has `address`.
 pub(crate) fn interface_of(address: impl Into<IpAddr>) -> io::Result<Interface> {
     let address = address.into();
-    for entry in getifaddrs()? {
-        let v4 = entry
-            .address
-            .and_then(|a| Some(IpAddr::V4(a.as_sockaddr_in()?.ip())));
-        let ip = v4.or(entry
-            .address
-            .and_then(|a| Some(IpAddr::V6(a.as_sockaddr_in6()?.ip()))));
-        if ip == Some(address) {
-            let index = if_nametoindex(entry.interface_name.as_str())?;
-            return Ok(Interface {
-                name: entry.interface_name,
-                index,
-            });
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::AddrNotAvailable,
-        format!("no interface has the address {address}: add it to one (ip address add) or correct `server`"),
-    ))
+    let has = |entry: &InterfaceAddress| {
+        entry.address.is_some_and(|it| match address {
+            IpAddr::V4(ip) => it.as_sockaddr_in().is_some_and(|it| it.ip() == ip),
+            IpAddr::V6(ip) => it.as_sockaddr_in6().is_some_and(|it| it.ip() == ip),
+        })
+    };
+    let Some(entry) = getifaddrs()?.find(has) else {
+        let why = format!(
+            "no interface has the address {address}: add it to one (ip address add) or correct `server`"
+        );
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, why));
+    };
+    Ok(Interface {
+        index: if_nametoindex(entry.interface_name.as_str())?,
+        name: entry.interface_name,
+    })
 }
 
 /// A socket below UDP: packets, or raw IP.

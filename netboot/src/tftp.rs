@@ -55,8 +55,7 @@ pub(crate) struct TftpService<S> {
     /// The same socket, for transfers that stay on its port.
     shared: Arc<UdpSocket>,
     local: IpAddr,
-    /// Only clients with an address in one of these are answered.
-    networks: Vec<Network>,
+    /// Only clients with an address in one of its networks are answered.
     scripts: Arc<Scripts<S>>,
     live: Live,
     slots: Slots,
@@ -66,17 +65,12 @@ pub(crate) struct TftpService<S> {
 }
 
 impl<S: BootSource> TftpService<S> {
-    fn new(
-        socket: UdpSocket,
-        networks: Vec<Network>,
-        scripts: Arc<Scripts<S>>,
-    ) -> io::Result<TftpService<S>> {
+    fn new(socket: UdpSocket, scripts: Arc<Scripts<S>>) -> io::Result<TftpService<S>> {
         socket.set_nonblocking(true)?;
         Ok(TftpService {
             local: socket.local_addr()?.ip(),
             shared: Arc::new(socket.try_clone()?),
             socket: tokio::net::UdpSocket::from_std(socket)?,
-            networks,
             scripts,
             live: Live::default(),
             slots: Slots::new(LIMITS),
@@ -85,12 +79,8 @@ impl<S: BootSource> TftpService<S> {
         })
     }
 
-    pub(crate) async fn serve(
-        socket: UdpSocket,
-        networks: Vec<Network>,
-        scripts: Arc<Scripts<S>>,
-    ) -> Result<(), NetbootError> {
-        let service = TftpService::new(socket, networks, scripts);
+    pub(crate) async fn serve(socket: UdpSocket, scripts: Arc<Scripts<S>>) -> Result<(), NetbootError> {
+        let service = TftpService::new(socket, scripts);
         let service = Arc::new(service.map_err(NetbootError::io("serve TFTP".to_owned()))?);
         let mut transfers = JoinSet::new();
         let mut buffer = [0; REQUEST];
@@ -150,7 +140,7 @@ impl<S: BootSource> TftpService<S> {
     }
 
     fn network_of(&self, client: IpAddr) -> Option<&Network> {
-        self.networks.iter().find(|network| match client {
+        self.scripts.networks.iter().find(|network| match client {
             IpAddr::V4(ip) => network.subnet().contains(&ip),
             IpAddr::V6(ip) => network.v6().is_some_and(|v6| v6.prefix().contains(&ip)),
         })

@@ -354,10 +354,7 @@ pub fn tftp(bytes: &[u8]) {
             (1..=64).contains(&accepted.window) && (8..=limits.block).contains(&accepted.block),
             "{accepted:?}"
         );
-        let mut transfer = Transfer::new(&accepted, file);
-        if one_port {
-            transfer = transfer.on_one_port();
-        }
+        let mut transfer = Transfer::new(&accepted, file).on_one_port(one_port);
         let (mut now, mut unanswered) = (Duration::ZERO, 0);
         let mut step = transfer.begin(now);
         loop {

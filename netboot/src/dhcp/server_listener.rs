@@ -107,11 +107,8 @@ impl ServerListener {
     /// Probes whether the sender of the packet, the server or a relay in front of it, is a host with that
     /// link address.
     fn prove(&self, probes: &mut JoinSet<()>, reply: ServerReply, link: Mac, neighbour: Option<Ipv4Addr>) {
-        let (networks, network, family) = (
-            self.networks.clone(),
-            self.network.clone(),
-            self.protocol.family(),
-        );
+        let (networks, network) = (self.networks.clone(), self.network.clone());
+        let family = self.protocol.family();
         let (Some(arp), Some(neighbour)) = (self.arp.clone(), neighbour) else {
             return networks.proven(&network, family, reply.server, link);
         };

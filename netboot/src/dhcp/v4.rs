@@ -112,7 +112,7 @@ impl<S: BootSource> DhcpV4<S> {
                     let sent = self.send(&client, home, &refusal, from).await;
                     tracing::debug!(mac = %client.mac, relay = %client.giaddr, ?sent, "refused behind an unknown relay");
                 }
-                return shell.unanswered(asker, None, why, concerns_all(&client, None, why));
+                return shell.unanswered(asker, None, why, detail(&client, None, why));
             }
         };
         let (shared, name) = (&shell.shared, network.name());
@@ -131,8 +131,8 @@ impl<S: BootSource> DhcpV4<S> {
         }
         match self.decide(&client, network, target, &urls, permit).await {
             Err(why) => {
-                let detail = concerns_all(&client, Some(network), why);
-                shell.unanswered(asker, Some(name), why, detail);
+                let detail = detail(&client, Some(network), why);
+                shell.unanswered(asker, Some((name, network.addresses())), why, detail);
             }
             Ok(mut content) => {
                 let host_name = shared.source.host_name(client.mac);
@@ -256,29 +256,18 @@ impl<S: BootSource> DhcpV4<S> {
     }
 }
 
-/// What to tell the operator when a silence concerns the whole network, not one machine.
-fn concerns_all(client: &PxeClient, network: Option<&Network>, why: Unanswered) -> Option<String> {
-    let Some(network) = network else {
-        return (why == Unanswered::UnknownRelay).then(|| {
-            format!(
-                "the relay {} forwards DHCP messages from a subnet that matches no [[network]]: they are not answered",
-                client.giaddr
-            )
-        });
-    };
-    let settings = network.settings();
-    match why {
-        Unanswered::Exhausted => Some(format!(
-            "all {} pool addresses are in use: a machine got none",
-            network.addresses().pool().len()
+/// What to tell the operator when a reason concerns the whole network, not one machine.
+fn detail(client: &PxeClient, network: Option<&Network>, why: Unanswered) -> Option<String> {
+    match (why, network) {
+        (Unanswered::UnknownRelay, None) => Some(format!(
+            "the relay {} forwards DHCP messages from a subnet that matches no [[network]]: they are not answered",
+            client.giaddr
         )),
-        Unanswered::KeptForKnown => Some(format!(
-            "machines that are not enrolled hold {} % of the pool (unknown_share): the rest is reserved for enrolled ones",
-            settings.unknown_share
-        )),
-        Unanswered::Declined => Some(format!(
+        (Unanswered::Declined, Some(network)) => Some(format!(
             "{} was declined by {}: another host uses it; quarantined for {} s",
-            client.requested?, client.mac, settings.decline_seconds
+            client.requested?,
+            client.mac,
+            network.settings().decline_seconds
         )),
         _ => None,
     }

@@ -117,7 +117,7 @@ impl<S: BootSource> DhcpV6<S> {
             ((answer, change.is_some()), change)
         });
         match durable.wait().await.and(answer) {
-            Err(why) => shell.unanswered(asker, Some(name), why, concerns_all(network, why)),
+            Err(why) => shell.unanswered(asker, Some((name, network.addresses())), why, None),
             Ok(content) => {
                 if client.message == MessageKind::Decline && changed {
                     let detail = format!(
@@ -133,21 +133,6 @@ impl<S: BootSource> DhcpV6<S> {
                 shell.answered(asker, name, sent, content.answer(), ip, &content.boot);
             }
         }
-    }
-}
-
-/// What to tell the operator when a silence concerns the whole network, not one machine.
-fn concerns_all(network: &Network, why: Unanswered) -> Option<String> {
-    match why {
-        Unanswered::Exhausted => Some(format!(
-            "IPv6: all {} pool addresses are in use: a machine got none",
-            network.addresses().pool().len()
-        )),
-        Unanswered::KeptForKnown => Some(
-            "IPv6: machines that are not enrolled have used up their share of the pool (unknown_share)"
-                .to_owned(),
-        ),
-        _ => None,
     }
 }
 

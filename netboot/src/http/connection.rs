@@ -45,14 +45,14 @@ impl<S: BootSource> HttpService<S> {
         let mut tasks = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                () = service.shared.cancel.cancelled() => return Ok(()),
+                () = service.scripts.shared.cancel.cancelled() => return Ok(()),
                 error = panicked(&mut tasks, "HTTP") => return Err(error),
                 accepted = listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
                     let ip = peer.ip();
-                    match slots.take(ip, service.shared.standing(ip)) {
+                    match slots.take(ip, service.scripts.shared.standing(ip)) {
                         Ok(slot) => {
                             let service = service.clone();
                             tasks.spawn(async move { connection(stream, ip, &service, slot).await });
@@ -173,10 +173,8 @@ async fn requests<S: BootSource>(
     let mut read = Vec::new();
     loop {
         let Ok(next) = tokio::time::timeout(HEAD_TIME, next(&stream, &mut read)).await else {
-            return Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "no whole request in time",
-            ));
+            let why = "no whole request in time";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         };
         slot.touch();
         let (answer, stays, with_content) = match next? {

@@ -150,10 +150,8 @@ impl Channel {
                 match send() {
                     Err(Errno::EAGAIN) => {
                         let mut room = [PollFd::new(server.as_fd(), PollFlags::POLLOUT)];
-                        poll(
-                            &mut room,
-                            PollTimeout::try_from(LONGEST_SEND).unwrap_or(PollTimeout::ZERO),
-                        )?;
+                        let limit = PollTimeout::try_from(LONGEST_SEND).unwrap_or(PollTimeout::ZERO);
+                        poll(&mut room, limit)?;
                         send()
                     }
                     sent => sent,

@@ -192,12 +192,7 @@ impl Job {
 }
 
 fn transfer(channel: &Channel, file: &Content, accepted: &Accepted) -> Transfer {
-    let transfer = Transfer::new(accepted, file.len());
-    if channel.is_shared() {
-        transfer.on_one_port()
-    } else {
-        transfer
-    }
+    Transfer::new(accepted, file.len()).on_one_port(channel.is_shared())
 }
 
 /// A transfer on its socket.

@@ -191,14 +191,12 @@ impl Trial {
         let failed: Vec<String> = self
             .failed
             .iter()
-            .map(|(loader, why)| match why {
-                Failure::Refused => format!(
-                    "{} was fetched completely and refused at once, as Secure Boot does with unsigned programs",
-                    loader.file()
-                ),
-                Failure::NoProgress => {
-                    format!("{} was fetched completely and made no progress", loader.file())
-                }
+            .map(|(loader, why)| {
+                let then = match why {
+                    Failure::Refused => "refused at once, as Secure Boot does with unsigned programs",
+                    Failure::NoProgress => "made no progress",
+                };
+                format!("{} was fetched completely and {then}", loader.file())
             })
             .collect();
         let Some((last, why)) = self.failed.last() else {

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use inventory_api::Mac;
 
 use crate::dhcp4::client::{PxeClient, user_classes};
-use crate::dhcp4::code;
+use crate::dhcp4::code::relay;
 use crate::dhcp4::options::Options;
 use crate::dhcp4::packet::RawOptions;
 use crate::network::settings::{ClassSettings, NetworkSettings};
@@ -43,16 +43,8 @@ impl Class {
         let given = [
             (Field::VendorClass, "vendor_class", &given.vendor_class),
             (Field::UserClass, "user_class", &given.user_class),
-            (
-                Field::Relay(code::relay::CIRCUIT_ID),
-                "circuit_id",
-                &given.circuit_id,
-            ),
-            (
-                Field::Relay(code::relay::REMOTE_ID),
-                "remote_id",
-                &given.remote_id,
-            ),
+            (Field::Relay(relay::CIRCUIT_ID), "circuit_id", &given.circuit_id),
+            (Field::Relay(relay::REMOTE_ID), "remote_id", &given.remote_id),
             (Field::Mac, "mac", &given.mac),
         ];
         let mut matches = Vec::new();

@@ -264,17 +264,10 @@ pub(crate) struct SelfDescription<'a> {
 }
 
 pub(crate) fn kind(said: &SelfDescription<'_>) -> ClientKind {
-    let SelfDescription {
-        vendor,
-        user_class,
-        features,
-        architectures,
-        mac,
-    } = said;
+    let (vendor, user_class, architectures) = (said.vendor, said.user_class, said.architectures);
+    let features = said.features.as_ref();
     let efi = architectures.first().is_some_and(|&arch| arch != 0 && arch != 20)
-        || features
-            .as_ref()
-            .is_some_and(|f| f.get(code::ipxe::EFI).is_some());
+        || features.is_some_and(|f| f.get(code::ipxe::EFI).is_some());
     let ipxe = features.is_some() || has_class(user_class, b"iPXE") || has_class(user_class, b"gPXE");
     if has_class(user_class, SLIPWAY_USER_CLASS) {
         return ClientKind::SlipwayStage {
@@ -282,9 +275,8 @@ pub(crate) fn kind(said: &SelfDescription<'_>) -> ClientKind {
         };
     }
     if ipxe {
-        let http = features
-            .as_ref()
-            .is_none_or(|f| f.get(code::ipxe::HTTP).is_some_and(|v| v.iter().any(|&b| b != 0)));
+        let http = |f: &RawOptions| f.get(code::ipxe::HTTP).is_some_and(|v| v.iter().any(|&b| b != 0));
+        let http = features.is_none_or(http);
         return ClientKind::Ipxe { http, efi };
     }
     // The Raspberry Pi omits option 60 from its REQUEST (raspberrypi/rpi-eeprom#87). Only firmware sends an
@@ -293,17 +285,15 @@ pub(crate) fn kind(said: &SelfDescription<'_>) -> ClientKind {
     // U-Boot that boots by PXE sends an architecture; otherwise it wants its own files.
     let u_boot = vendor.starts_with(b"U-Boot") && architectures.iter().any(|arch| matches!(arch, 21..=24));
     // Match the prefix only: a bare "PXEClient" exists.
-    let (pxe, http) = (
-        unsaid || vendor.starts_with(b"PXEClient") || u_boot,
-        unsaid || vendor.starts_with(b"HTTPClient"),
-    );
+    let pxe = unsaid || vendor.starts_with(b"PXEClient") || u_boot;
+    let http = unsaid || vendor.starts_with(b"HTTPClient");
     if !pxe && !http {
         return ClientKind::Other;
     }
     let bios = architectures.first().is_none_or(|first| *first == 0);
     if pxe
         && bios
-        && let Some(pi) = raspberry_pi(*mac)
+        && let Some(pi) = raspberry_pi(said.mac)
     {
         return pi;
     }

@@ -84,8 +84,10 @@ pub(crate) fn search_list(domains: &[String]) -> Vec<u8> {
 }
 
 /// Option 121 (RFC 3442), with the default route if there is a router: clients that read 121 ignore option 3.
+/// Empty without routes.
 pub(crate) fn classless_routes(routes: &[Route], router: Option<Ipv4Addr>) -> Vec<u8> {
-    let default = router.filter(|_| routes.iter().all(|route| route.to.prefix_len() != 0));
+    let lacks_default = !routes.is_empty() && routes.iter().all(|route| route.to.prefix_len() != 0);
+    let default = router.filter(|_| lacks_default);
     let default = default.map(|via| Route {
         to: ipnet::Ipv4Net::default(),
         via,

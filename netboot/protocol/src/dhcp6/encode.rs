@@ -63,12 +63,9 @@ fn association(client: &Client, answer: &AssociationAnswer) -> Vec<u8> {
     value.extend((seconds / 2 - earlier).to_be_bytes());
     value.extend((rebind - earlier).to_be_bytes());
     for (address, seconds) in &answer.addresses {
-        let lifetimes = [seconds.to_be_bytes(), seconds.to_be_bytes()].concat();
-        put(
-            &mut value,
-            code::IA_ADDRESS,
-            &[&address.octets()[..], &lifetimes].concat(),
-        );
+        let (address, lifetime) = (address.octets(), seconds.to_be_bytes());
+        let address = [&address[..], &lifetime, &lifetime].concat();
+        put(&mut value, code::IA_ADDRESS, &address);
     }
     if let Some(status) = answer.status {
         put(&mut value, code::STATUS, &status_value(status));

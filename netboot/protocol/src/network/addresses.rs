@@ -110,6 +110,11 @@ impl<A: Address> Addresses<A> {
         }
     }
 
+    /// Percentage of the pool that machines not enrolled may hold together.
+    pub fn unknown_share(&self) -> u8 {
+        self.unknown_share
+    }
+
     /// The most pool addresses that machines not enrolled may hold. `None`: all, because it is configured so
     /// or the pool is too small to share.
     pub fn strangers_most(&self) -> Option<usize> {

@@ -11,7 +11,6 @@ use netboot_protocol::{Leases, MessageKind, Network, PxeClient, Unanswered, give
 use super::DhcpV4;
 use crate::dhcp::admission::WorkPermit;
 use crate::now;
-use crate::shared::Shared;
 use crate::source::BootSource;
 
 /// After a RELEASE, a client needs a moment to remove the address from its interface.
@@ -55,20 +54,18 @@ impl<S: BootSource> DhcpV4<S> {
                     .to_owned(),
             ),
         };
-        let Shared {
-            networks,
-            queue,
-            source,
-            ..
-        } = &*self.shell.shared;
-        networks.record(name, kind, detail);
+        let shared = &self.shell.shared;
+        shared.networks.record(name, kind, detail);
         let taken = belief == Belief::InUse;
         if taken {
             // The owner may be unknown; then record it under the client we were about to offer it to, as for
             // a DECLINE. No need to wait for the journal: if the record is lost, the address is probed again.
             let who = user.unwrap_or(client.mac);
-            let (known, out) = (source.known(who), quarantine(who, address, now()));
-            let _ = self.shell.leases.update(name, queue, known, |_| ((), Some(out)));
+            let (known, out) = (shared.source.known(who), quarantine(who, address, now()));
+            let _ = self
+                .shell
+                .leases
+                .update(name, &shared.queue, known, |_| ((), Some(out)));
         }
         taken
     }
