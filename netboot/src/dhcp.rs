@@ -1,362 +1,207 @@
-//! The DHCPv4 loop: receive, decode, look up, decide, make durable, send, report.
+//! DHCP: receive, decode, look up, decide, make durable, send, report. [`v4`] and [`v6`] do so with their own
+//! packets; [`Shell`] is what they share.
 
-mod takeaway;
+mod admission;
+pub(crate) mod probe;
+pub(crate) mod release_frames;
+pub(crate) mod server_listener;
+pub(crate) mod v4;
+pub(crate) mod v6;
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
-use std::sync::{Arc, Mutex};
+use std::fmt::Display;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
-use inventory_api::dhcp::DhcpAnswer;
-use netboot_protocol::dhcp4::claims::Claims;
-use netboot_protocol::dhcp4::custom::is_host_name;
-use netboot_protocol::dhcp4::foreign::pass;
-use netboot_protocol::sender::Relays;
-use netboot_protocol::{
-    BootFile, BootUrls, ClientKind, Decision, Destination, Leases, MessageKind, Mode, Network, Probe,
-    PxeClient, ReplyContent, ReplyKind, Unanswered, classify, decide, destination, encode, needs_probe,
-    outsider, refused_elsewhere, select_network, would_answer,
-};
-use tokio::task::JoinSet;
+use inventory_api::Mac;
+use inventory_api::boot::BootEventKind;
+use inventory_api::dhcp::{DhcpAnswer, DhcpMessage, DhcpReply};
+use inventory_api::network::Sender;
+use netboot_protocol::{Address, Addresses, Asker, BootFile, Unanswered};
+use parking_lot::Mutex;
 
-use crate::endpoint::Shared;
-use crate::farewell::Farewells;
-use crate::leases::lock;
-use crate::networks::Family;
+use crate::leases::LeaseTable;
+use crate::log;
 use crate::now;
-use crate::probe::Prober;
-use crate::reception::{Admission, cannot_receive};
-use crate::server::{NetbootError, panicked};
-use crate::socket::DhcpSocket;
+use crate::shared::Shared;
 use crate::source::BootSource;
-use crate::work_limits::WorkPermit;
+use admission::{Admission, WorkPermit};
 
-/// Addresses tried for one DISCOVER when probes find others in use. After that the machine asks again by
-/// itself.
-const TRIES: usize = 3;
+/// A network's name and addresses.
+type Served<'a, A> = (&'a str, &'a Addresses<A>);
 
-/// DHCP for the networks reached through one of our addresses.
-pub(crate) struct DhcpService<S> {
-    pub(crate) socket: DhcpSocket,
-    /// Port 4011.
-    pub(crate) boot_server: DhcpSocket,
-    pub(crate) networks: Vec<Network>,
-    pub(crate) http_port: u16,
-    /// `None`: ARP probes are not possible.
-    pub(crate) arp: Option<Arc<Prober>>,
-    pub(crate) echo: Option<Arc<Prober>>,
-    /// `None`: the frame a message came in cannot be seen.
-    pub(crate) farewells: Option<Farewells>,
-    pub(crate) relays: Mutex<Relays>,
-    /// Who answered for which addresses, by network.
-    pub(crate) claims: Mutex<BTreeMap<String, Claims>>,
-    pub(crate) shared: Arc<Shared<S>>,
+/// What the services of both protocols share.
+pub(crate) struct Shell<S, A> {
+    /// "DHCP" or "DHCPv6".
+    protocol: &'static str,
+    /// The network that messages from none of our networks are counted for.
+    home: String,
+    admission: Mutex<Admission>,
+    leases: LeaseTable<A>,
+    shared: Arc<Shared<S>>,
 }
 
-impl<S: BootSource> DhcpService<S> {
-    pub(crate) async fn serve(self) -> Result<(), NetbootError> {
-        let shared = self.shared.clone();
-        let service = Arc::new(self);
-        let any_port = shared.config.reply_to_source;
-        let mut admission = Admission::new("DHCP");
-        let mut tasks = JoinSet::new();
-        let (mut buffer, mut other) = ([0u8; 2048], [0u8; 2048]);
-        loop {
-            let (received, to_boot_server) = tokio::select! {
-                () = shared.cancel.cancelled() => return Ok(()),
-                error = panicked(&mut tasks, "DHCP") => return Err(error),
-                received = service.socket.receive(&mut buffer) => (received, false),
-                received = service.boot_server.receive(&mut other) => (received, true),
-            };
-            let (len, from) = match received {
-                Ok(received) => received,
-                Err(error) => {
-                    cannot_receive("DHCP", error).await;
-                    continue;
-                }
-            };
-            let bytes = if to_boot_server {
-                &other[..len]
-            } else {
-                &buffer[..len]
-            };
-            let mut client = match classify(bytes) {
-                Ok(client) => client,
-                Err(reason) => {
-                    tracing::debug!(%from, reason = reason.code(), "datagram ignored");
-                    let sender = outsider(bytes, now());
-                    shared
-                        .networks
-                        .count_unanswered(service.home(None), reason, sender);
-                    continue;
-                }
-            };
-            client.to_boot_server = to_boot_server;
-            client.known = shared.source.known(client.mac);
-            client.from = Some(from).filter(|_| !any_port);
-            shared.firmware.heard_v4(&client, from.port(), any_port, now());
-            let network = select_network(&service.networks, &client).ok();
-            let pools = network.map(|network| (network.name(), network.addresses()));
-            let standing = shared.leases.standing(pools, client.mac, client.known, now());
-            match admission.admit(client.mac, standing, client.circuit()) {
-                Ok(permit) => {
-                    let restarted = client.message == MessageKind::Discover
-                        && !matches!(client.kind, ClientKind::Ipxe { .. });
-                    client.loader = shared.loader(client.mac, client.kind, restarted);
-                    let service = service.clone();
-                    tasks.spawn(async move { service.answer(client, from, permit).await });
-                }
-                Err(why) => {
-                    shared.networks.count_unanswered(service.home(network), why, None);
-                    if admission.should_record(client.mac, client.known, why) {
-                        service.report(&client, network, None, why.into(), None, false);
-                    }
-                }
-            }
+impl<S: BootSource, A: Address> Shell<S, A> {
+    /// `networks`: names of the networks served, and whether each is local.
+    pub(crate) fn new<'a>(
+        protocol: &'static str,
+        mut networks: impl Iterator<Item = (&'a str, bool)>,
+        leases: &LeaseTable<A>,
+        shared: &Arc<Shared<S>>,
+    ) -> Shell<S, A> {
+        let first = networks.next();
+        let local = first.into_iter().chain(networks).find(|(_, is_local)| *is_local);
+        Shell {
+            protocol,
+            home: local.or(first).map_or("", |(name, _)| name).to_owned(),
+            admission: Mutex::default(),
+            leases: leases.clone(),
+            shared: shared.clone(),
         }
     }
 
-    async fn answer(&self, client: PxeClient, from: SocketAddrV4, permit: WorkPermit) {
-        let network = match select_network(&self.networks, &client) {
-            Ok(network) => network,
-            Err(why) => {
-                if let Some((home, refusal)) = self.elsewhere(&client) {
-                    // There may be no route to that relay. Then nothing is sent, as if we had not answered.
-                    let sent = self.send(&client, home, &refusal, from).await;
-                    tracing::debug!(mac = %client.mac, relay = %client.giaddr, ?sent, "refused behind an unknown relay");
-                }
-                return self.unanswered(&client, None, why);
-            }
-        };
-        let shared = &self.shared;
-        let ip = shared.leases.address_of(network.name(), client.mac, now());
-        let asks = shared.target(client.mac, client.kind, network.name(), network.server(), ip);
-        let target = asks.await;
-        let urls = BootUrls {
-            server: network.server(),
-            http_port: self.http_port,
-        };
-        if network.mode() == Mode::Observe {
-            let at = now();
-            let look = |leases: &Leases| (would_answer(&client, network, leases, target, &urls, at), None);
-            let (leases, queue) = (&shared.leases, &shared.queue);
-            let (answer, boot) = match leases.update(network.name(), queue, client.known, look).0 {
-                Ok(content) => (DhcpAnswer::Would(content.kind.into()), Some(content.boot)),
-                Err(why) => (DhcpAnswer::WouldNot(why.code().to_owned()), None),
-            };
-            let boot = boot.as_ref().and_then(BootFile::name);
-            return self.report(&client, Some(network), None, answer, boot, true);
-        }
-        match self.decide(&client, network, target, &urls, permit).await {
-            Err(why) => self.unanswered(&client, Some(network), why),
-            Ok(mut content) => {
-                let host_name = shared.source.host_name(client.mac);
-                content.host_name = host_name.filter(|name| is_host_name(name));
-                let answer = match self.send(&client, network, &content, from).await {
-                    Ok(()) => DhcpAnswer::Sent(content.kind.into()),
-                    Err(error) => shared
-                        .cannot_send("DHCP", client.mac, client.known, &error)
-                        .into(),
-                };
-                let ip = Some(content.address).filter(|ip| !ip.is_unspecified());
-                self.report(&client, Some(network), ip, answer, content.boot.name(), true);
-            }
-        }
+    /// Counts a datagram that is not a client's message.
+    fn ignored(&self, from: impl Display, why: Unanswered, sender: Option<Sender>) {
+        tracing::debug!(%from, reason = why.code(), "datagram ignored");
+        self.shared.networks.count_unanswered(&self.home, why, sender);
     }
 
-    /// Decides, makes the lease durable and checks that nobody else uses the address.
-    async fn decide(
+    /// A permit to work on a client's message. `None`: it is dropped. `circuit`: the relay and the port on it that the message came through.
+    fn admit(
         &self,
-        client: &PxeClient,
-        network: &Network,
-        target: BootTarget,
-        urls: &BootUrls,
-        mut permit: WorkPermit,
-    ) -> Result<ReplyContent, Unanswered> {
-        let Shared {
-            networks,
-            leases,
-            queue,
-            ..
-        } = &*self.shared;
-        let name = network.name();
-        self.believe(client, network, &mut permit).await?;
-        for _ in 0..TRIES {
-            let at = now();
-            let gate = networks.gate(name, Family::V4, at);
-            let ((answer, before, reserved), durable) = leases.update(name, queue, client.known, |leases| {
-                let before = leases.of(client.mac);
-                let reserved = network.addresses().reservation(client.mac);
-                let reserved = reserved.or(leases.reservation(client.mac)).is_some();
-                let Decision { answer, change } = match pass(gate, client, leases, at) {
-                    Ok(()) => decide(client, network, leases, target, urls, at),
-                    Err(why) => Err(why).into(),
-                };
-                ((answer, before, reserved), change)
-            });
-            durable.wait().await?;
-            let content = answer?;
-            let address = content.address;
-            let prober = self.prober(needs_probe(network, reserved, before, &content));
-            let user = match prober {
-                // A probe takes hundreds of milliseconds: give the work permit back meanwhile.
-                Some(prober) => match permit.wait() {
-                    Some(_waiting) => prober.user_of(address, client.mac).await,
-                    None => return Err(Unanswered::TooMany),
-                },
-                None => None,
-            };
-            match user {
-                Some(user) if self.is_taken(client, network, address, user) => {}
-                _ => {
-                    if content.kind == ReplyKind::Ack {
-                        lock(&self.relays).learn(client);
-                    }
-                    return Ok(content);
-                }
-            }
+        mac: Mac,
+        known: bool,
+        network: Option<Served<'_, A>>,
+        circuit: Option<(IpAddr, &Vec<u8>)>,
+        asker: impl FnOnce() -> Asker,
+    ) -> Option<WorkPermit> {
+        let standing = self.leases.standing(network, mac, known, now());
+        let mut admission = self.admission.lock();
+        let why = match admission.admit(mac, standing, circuit) {
+            Ok(permit) => return Some(permit),
+            Err(why) => why,
+        };
+        let record = admission.should_record(mac);
+        drop(admission);
+        let (name, protocol, reason) = (network.map(|(name, _)| name), self.protocol, why.code());
+        tracing::debug!(%mac, reason, "{protocol} message dropped");
+        if why == Unanswered::Busy {
+            log::paced!(warn; protocol, reason, known; %mac, "too many {protocol} messages at once: one was dropped");
         }
-        Err(Unanswered::AddressInUse)
-    }
-
-    fn prober(&self, way: Option<Probe>) -> Option<&Arc<Prober>> {
-        match way? {
-            Probe::Arp => self.arp.as_ref(),
-            Probe::Echo => self.echo.as_ref(),
+        let networks = &self.shared.networks;
+        networks.count_unanswered(name.unwrap_or(&self.home), why, None);
+        if record {
+            self.report(asker(), name, None, why.into(), None, false);
         }
+        None
     }
 
-    /// A NAK for a client that accepts our offer behind an unknown relay, and the network in whose name it is
-    /// sent: the first one in server mode.
-    fn elsewhere(&self, client: &PxeClient) -> Option<(&Network, ReplyContent)> {
-        let home = self
-            .networks
-            .iter()
-            .find(|network| network.mode() == Mode::Server)?;
-        Some((home, refused_elsewhere(client, home.server())?))
-    }
-
-    /// The network a message is counted for: its own, else the local one of this server address.
-    fn home<'a>(&'a self, network: Option<&'a Network>) -> &'a str {
-        let local = self.networks.iter().find(|network| network.is_local());
-        let home = network.or(local).or(self.networks.first());
-        home.map_or("", Network::name)
-    }
-
-    /// Counts and reports a message that is not answered.
-    fn unanswered(&self, client: &PxeClient, network: Option<&Network>, why: Unanswered) {
-        let home = self.home(network);
-        if let Some(detail) = concerns_all(client, network, why) {
-            self.shared.networks.record(home, why.code(), detail);
-        }
-        self.shared.networks.count_unanswered(home, why, None);
-        self.report(client, network, None, why.into(), None, true);
-    }
-
-    async fn send(
+    /// Counts and reports a message that is not answered. `detail`: for the operator, if the reason concerns
+    /// the whole network.
+    fn unanswered(
         &self,
-        client: &PxeClient,
-        network: &Network,
-        content: &ReplyContent,
-        from: SocketAddrV4,
-    ) -> std::io::Result<()> {
-        let bytes = &encode(client, network, content)[..];
-        if client.to_boot_server {
-            // EDK2 asks from port 4011, iPXE from 68: both expect the answer on the port they asked from
-            // (measured, 2.1).
-            return self.boot_server.send(bytes, from).await;
+        asker: Asker,
+        network: Option<Served<'_, A>>,
+        why: Unanswered,
+        detail: Option<String>,
+    ) {
+        let name = network.map(|(name, _)| name);
+        let (networks, home) = (&self.shared.networks, name.unwrap_or(&self.home));
+        let exhausted = network.and_then(|(_, addresses)| self.exhausted(addresses, why));
+        if let Some(detail) = detail.or(exhausted) {
+            networks.record(home, why.code(), detail);
         }
-        if self.shared.config.reply_to_source {
-            return self.socket.send(bytes, from).await;
+        networks.count_unanswered(home, why, None);
+        self.report(asker, name, None, why.into(), None, true);
+    }
+
+    fn exhausted(&self, addresses: &Addresses<A>, why: Unanswered) -> Option<String> {
+        let family = if self.protocol == "DHCPv6" { "IPv6: " } else { "" };
+        let (pool, share) = (addresses.pool().len(), addresses.unknown_share());
+        match why {
+            Unanswered::Exhausted => Some(format!(
+                "{family}all {pool} pool addresses are in use: a machine got none"
+            )),
+            Unanswered::KeptForKnown => Some(format!(
+                "{family}machines that are not enrolled hold {share} % of the pool (unknown_share): the rest is reserved for enrolled ones"
+            )),
+            _ => None,
         }
-        let to = match destination(client, network, content) {
-            Destination::Relay(relay) => {
-                let sent = self.socket.send(bytes, SocketAddrV4::new(relay, 67)).await;
-                // We may have no route to giaddr, the relay's client-side address. Its source address is
-                // reachable.
-                return match sent {
-                    Err(error) if from.port() == 67 => {
-                        tracing::debug!(%error, %relay, %from, "cannot reach the relay's giaddr: replying to its source address");
-                        self.socket.send(bytes, from).await
-                    }
-                    sent => sent,
-                };
-            }
-            Destination::Unicast(ip) => SocketAddrV4::new(ip, 68),
-            Destination::Broadcast => SocketAddrV4::new(Ipv4Addr::BROADCAST, 68),
-            Destination::Link(ip) => match self.socket.learn(ip, client.chaddr) {
-                Ok(()) => SocketAddrV4::new(ip, 68),
-                Err(error) => {
-                    // CAP_NET_ADMIN is missing. Every client accepts a broadcast too.
-                    tracing::debug!(%error, %ip, "cannot set an ARP entry: broadcasting the reply");
-                    SocketAddrV4::new(Ipv4Addr::BROADCAST, 68)
-                }
+    }
+
+    /// Reports what would have been answered if the network were not only observed.
+    fn observed(&self, asker: Asker, network: &str, would: Result<(DhcpReply, BootFile), Unanswered>) {
+        let (answer, boot) = match would {
+            Ok((reply, boot)) => (DhcpAnswer::Would(reply), boot),
+            Err(why) => (DhcpAnswer::WouldNot(why.code().to_owned()), BootFile::None),
+        };
+        self.report(asker, Some(network), None, answer, boot.name(), true);
+    }
+
+    /// Reports an answer. `ip`: the address it gives.
+    fn answered(
+        &self,
+        asker: Asker,
+        network: &str,
+        sent: io::Result<()>,
+        answer: DhcpAnswer,
+        ip: Option<A>,
+        boot: &BootFile,
+    ) {
+        let (protocol, mac) = (self.protocol, asker.mac);
+        let answer = sent.map_or_else(
+            |error| {
+                log::paced!(warn; protocol, "send", asker.known; %mac, %error, "cannot send a {protocol} reply");
+                Unanswered::SendFailed.into()
             },
-        };
-        self.socket.send(bytes, to).await
+            |()| answer,
+        );
+        self.report(asker, Some(network), ip, answer, boot.name(), true);
     }
 
-    /// Reports the outcome of a message. `line`: also log it.
+    /// Records a message in its machine's journey and its network's status. `line`: also log it.
     fn report(
         &self,
-        client: &PxeClient,
-        network: Option<&Network>,
-        ip: Option<Ipv4Addr>,
+        asker: Asker,
+        network: Option<&str>,
+        ip: Option<A>,
         answer: DhcpAnswer,
         boot_file: Option<&str>,
         line: bool,
     ) {
-        let (at, leases) = (now(), &self.shared.leases);
-        let ip = ip.or_else(|| leases.address_of(network?.name(), client.mac, at));
-        let facts = client.facts();
-        if let (Some(IpAddr::V4(ip)), Some(server)) = (facts.wants, facts.server)
-            && client.message == MessageKind::Request
-            && self.networks.iter().all(|ours| ours.server() != server)
+        let Asker {
+            mac,
+            known,
+            message,
+            client,
+            facts,
+        } = asker;
+        let networks = &self.shared.networks;
+        // The address given, else the one in use.
+        let ip = ip.or_else(|| self.leases.address_of(network?, mac, now()));
+        let ip: Option<IpAddr> = ip.map(Into::into);
+        if let (Some(IpAddr::V4(wants)), Some(server)) = (facts.wants, facts.server)
+            && message == DhcpMessage::Request
+            && !networks.is_ours(server)
         {
-            self.shared.networks.elsewhere().put(ip, client.mac);
+            networks.elsewhere().put(wants, mac);
         }
-        let home = self.home(network);
-        let event = BootEvent {
-            at,
-            mac: client.mac,
-            ip: ip.map(IpAddr::V4),
-            network: network.map(|network| network.name().to_owned()),
-            what: BootEventKind::Dhcp {
-                message: client.message.into(),
-                client: client.code().to_owned(),
-                answer,
-                boot_file: boot_file.map(str::to_owned),
-                facts,
-            },
+        if line {
+            let (message, answer) = (message.to_string(), answer.to_string());
+            let ip = ip.map(tracing::field::display);
+            log::paced!(info; "dhcp", &format!("{message} {answer}"), known;
+                %mac, network, message, client, answer, ip, boot_file, "dhcp"
+            );
+        }
+        let visitor = facts.who.clone().filter(|_| !known);
+        networks.asked(network.unwrap_or(&self.home), mac, ip, visitor);
+        let what = BootEventKind::Dhcp {
+            message,
+            client,
+            answer,
+            boot_file: boot_file.map(str::to_owned),
+            facts,
         };
-        self.shared.report(home, client.known, line, event);
-    }
-}
-
-/// What to tell the operator when a silence concerns the whole network, not one machine.
-fn concerns_all(client: &PxeClient, network: Option<&Network>, why: Unanswered) -> Option<String> {
-    let Some(network) = network else {
-        return (why == Unanswered::UnknownRelay).then(|| {
-            format!(
-                "the relay {} forwards DHCP messages from a subnet that matches no [[network]]: they are not answered",
-                client.giaddr
-            )
-        });
-    };
-    let settings = network.settings();
-    match why {
-        Unanswered::Exhausted => Some(format!(
-            "all {} pool addresses are in use: a machine got none",
-            network.addresses().pool().len()
-        )),
-        Unanswered::KeptForKnown => Some(format!(
-            "machines that are not enrolled hold {} % of the pool (unknown_share): the rest is reserved for enrolled ones",
-            settings.unknown_share
-        )),
-        Unanswered::Declined => Some(format!(
-            "{} was declined by {}: another host uses it; quarantined for {} s",
-            client.requested?, client.mac, settings.decline_seconds
-        )),
-        _ => None,
+        self.shared.record(mac, ip, network.map(str::to_owned), what);
     }
 }

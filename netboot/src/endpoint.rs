@@ -4,44 +4,51 @@ mod v4;
 mod v6;
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use netboot_protocol::Network;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::connection;
-use crate::files::Files;
-use crate::firmware::FirmwareTimes;
+use crate::error::NetbootError;
 use crate::http::HttpService;
-use crate::leases::{JournalQueue, LeaseTable};
-use crate::networks::Networks;
 use crate::scripts::{Announced, Scripts};
-use crate::server::NetbootError;
+use crate::shared::Shared;
 use crate::source::BootSource;
-use crate::tftp;
+use crate::tasks::Tasks;
+use crate::tftp::TftpService;
 
 pub(crate) use v4::EndpointV4;
 pub(crate) use v6::EndpointV6;
 
-/// What all services share.
-pub(crate) struct Shared<S> {
-    pub(crate) config: Config,
-    pub(crate) files: Files,
-    pub(crate) leases: LeaseTable,
-    pub(crate) leases6: LeaseTable<Ipv6Addr>,
-    pub(crate) queue: JournalQueue,
-    pub(crate) networks: Networks,
-    pub(crate) source: Arc<S>,
-    pub(crate) firmware: FirmwareTimes,
-    pub(crate) cancel: CancellationToken,
+/// Where a network is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundNetwork {
+    /// Network name.
+    pub network: String,
+    /// DHCP: our address and port. (Except in test mode, the socket itself is bound to the interface.)
+    pub dhcp: SocketAddr,
+    /// PXE boot server: our address and port.
+    pub boot_server: SocketAddr,
+    /// TFTP socket.
+    pub tftp: SocketAddr,
+    /// HTTP socket: `http://{http}` is the network's boot URL.
+    pub http: SocketAddr,
+    /// The IPv6 addresses, where IPv6 is configured.
+    pub v6: Option<BoundV6>,
 }
 
-/// Tasks that end when the service is cancelled.
-pub(crate) type Tasks = JoinSet<Result<(), NetbootError>>;
+/// Where a network is served by IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundV6 {
+    /// DHCPv6: our address and port. (Except in test mode, the socket itself is bound to the interface.)
+    pub dhcp: SocketAddr,
+    /// TFTP socket.
+    pub tftp: SocketAddr,
+    /// HTTP socket.
+    pub http: SocketAddr,
+}
 
 /// The sockets that serve files.
 struct FileSockets {
@@ -66,17 +73,13 @@ impl FileSockets {
 
     fn start<S: BootSource>(self, networks: Vec<Network>, shared: &Arc<Shared<S>>, tasks: &mut Tasks) {
         let scripts = Arc::new(Scripts {
-            networks: networks.clone(),
+            networks,
             http_port: self.http_port,
             announced: Announced::default(),
             shared: shared.clone(),
         });
-        tasks.spawn(tftp::serve(self.tftp, networks, scripts.clone()));
-        let http = HttpService {
-            scripts,
-            shared: shared.clone(),
-        };
-        tasks.spawn(connection::serve(self.http, Arc::new(http)));
+        tasks.spawn(TftpService::serve(self.tftp, scripts.clone()));
+        tasks.spawn(HttpService { scripts }.serve(self.http));
     }
 }
 
@@ -95,6 +98,15 @@ fn failed(
     NetbootError::io(format!(
         "open {service} for network {names} on {server} port {port}"
     ))
+}
+
+/// A socket without which the service runs too: `without` says what it lacks then.
+fn or_without<T>(opened: io::Result<T>, network: &Network, without: &str) -> Option<T> {
+    let opened = opened.inspect_err(|error| {
+        let network = network.name();
+        tracing::warn!(%error, network, "{without}: give the process CAP_NET_RAW");
+    });
+    opened.ok()
 }
 
 /// Network names for messages.

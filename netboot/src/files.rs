@@ -1,6 +1,7 @@
 //! Boot files by name: loaders from memory, the mini-os from its files.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -9,18 +10,10 @@ pub(crate) use netboot_protocol::GRUB;
 use netboot_protocol::menu::MEMORY_TEST;
 use netboot_protocol::{Loader, Trusted, UNIFIED};
 
-use crate::server::blocking;
-use crate::tftp::content::Content;
+use crate::content::Content;
 
 /// Kernel and initramfs of the mini-os for 64-bit ARM. It may be built at any time.
 const ARM64: [&str; 2] = ["arm64/kernel", "arm64/initramfs"];
-
-/// Where a boot file's bytes are.
-#[derive(Clone, Debug)]
-pub(crate) enum BootFileBytes {
-    Memory(Bytes),
-    Path(PathBuf),
-}
 
 pub(crate) struct Files {
     loaders: BTreeMap<String, Bytes>,
@@ -34,20 +27,18 @@ impl Files {
     pub(crate) fn new(config: &crate::Config) -> Files {
         let mut loaders = config.boot_files.clone();
         loaders.insert("site".to_owned(), config.site_archive.clone());
+        let mut paths = BTreeMap::from([
+            ("kernel", config.kernel.clone()),
+            ("initramfs", config.initramfs.clone()),
+            (ARM64[0], config.arm64.join("kernel")),
+            (ARM64[1], config.arm64.join("initramfs")),
+        ]);
+        paths.extend(config.unified.clone().map(|path| (UNIFIED, path)));
         Files {
             loaders,
             http: config.http_boot_files.clone(),
             rescue: config.rescue,
-            paths: [
-                ("kernel", Some(config.kernel.clone())),
-                ("initramfs", Some(config.initramfs.clone())),
-                (UNIFIED, config.unified.clone()),
-                (ARM64[0], Some(config.arm64.join("kernel"))),
-                (ARM64[1], Some(config.arm64.join("initramfs"))),
-            ]
-            .into_iter()
-            .filter_map(|(name, path)| Some((name, path?)))
-            .collect(),
+            paths,
         }
     }
 
@@ -83,34 +74,16 @@ impl Files {
         }
     }
 
-    /// A file by the last part of its name.
-    pub(crate) fn get(&self, name: &str, by_http: bool) -> Option<BootFileBytes> {
+    /// A file by the last part of its name. The inner error: it cannot be opened.
+    pub(crate) async fn open(&self, name: &str, by_http: bool) -> Option<io::Result<Content>> {
         // Built on demand: a missing file is a 404 here, not a server error.
         let there = |path: &&PathBuf| !ARM64.contains(&name) || path.is_file();
         if let Some(path) = self.paths.get(name).filter(there) {
-            return Some(BootFileBytes::Path(path.clone()));
+            return Some(Content::open(path).await);
         }
-        let instead = || self.http.get(name).filter(|_| by_http);
-        instead()
-            .or_else(|| self.loaders.get(name))
-            .cloned()
-            .map(BootFileBytes::Memory)
-    }
-
-    /// A file for TFTP.
-    pub(crate) async fn open(&self, name: &str) -> Option<Content> {
-        match self.get(name, false)? {
-            BootFileBytes::Memory(bytes) => Some(Content::Memory(bytes)),
-            BootFileBytes::Path(path) => {
-                let from = path.clone();
-                let opened = blocking(move || Content::open(&from)).await;
-                opened
-                    .inspect_err(|error| {
-                        tracing::error!(path = %path.display(), %error, "cannot read a boot file");
-                    })
-                    .ok()
-            }
-        }
+        let instead = self.http.get(name).filter(|_| by_http);
+        let bytes = instead.or_else(|| self.loaders.get(name))?;
+        Some(Ok(Content::Memory(bytes.clone())))
     }
 }
 
@@ -133,11 +106,11 @@ mod tests {
             .insert("grubx64.efi".into(), Bytes::from_static(b"http"));
         let files = Files::new(&config);
         let text = async |files: &Files, name: &str| {
-            let content = files.open(name).await?;
+            let content = files.open(name, false).await?.ok()?;
             let mut reader = content.reader();
             Some(reader.part(0..content.len()).unwrap().to_vec())
         };
-        let first = files.open("kernel").await.unwrap();
+        let first = files.open("kernel", false).await.unwrap().unwrap();
         let new = folder.path().join("kernel.new");
         std::fs::write(&new, b"another").unwrap();
         std::fs::rename(&new, &kernel).unwrap();
@@ -145,10 +118,10 @@ mod tests {
         assert_eq!(text(&files, "kernel").await.unwrap(), b"another");
         assert!(text(&files, "initramfs").await.is_none(), "there is no such file");
         assert_eq!(text(&files, "grubx64.efi").await.unwrap(), b"tftp");
-        let http = files.get("grubx64.efi", true);
-        assert!(matches!(http, Some(BootFileBytes::Memory(bytes)) if bytes[..] == b"http"[..]));
-        assert!(files.get("passwd", true).is_none());
-        assert!(files.get("arm64/kernel", true).is_none(), "not made");
+        let http = files.open("grubx64.efi", true).await;
+        assert!(matches!(http, Some(Ok(Content::Memory(bytes))) if bytes[..] == b"http"[..]));
+        assert!(files.open("passwd", true).await.is_none());
+        assert!(files.open("arm64/kernel", true).await.is_none(), "not made");
         config.arm64 = folder.path().to_owned();
         let loader = Loader::IpxeArm64;
         config

@@ -2,12 +2,11 @@
 //! comes from a privileged port, so an unprivileged process on an installed system cannot fake it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::{MessageKind, PxeClient, dhcp6};
-
-use crate::leases::lock;
+use parking_lot::Mutex;
 
 /// Unknown MACs remembered; known machines are always remembered.
 const STRANGERS: usize = 16_384;
@@ -52,12 +51,12 @@ impl FirmwareTimes {
 
     /// When such a message last came from a MAC. `None`: not since the server started.
     pub(crate) fn of(&self, mac: Mac) -> Option<UnixMs> {
-        let times = lock(&self.0);
+        let times = self.0.lock();
         times.known.get(&mac).max(times.strangers.get(&mac)).copied()
     }
 
     fn put(&self, mac: Mac, known: bool, now: UnixMs) {
-        let mut times = lock(&self.0);
+        let mut times = self.0.lock();
         if known {
             times.strangers.remove(&mac);
             times.known.insert(mac, now);

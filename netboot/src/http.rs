@@ -1,26 +1,25 @@
 //! HTTP boot: scripts, kernel, archives, loaders and public images. GET and HEAD, exact lengths, ranges. No
 //! redirects: they stop EDK2. `//x` means `/x`, as shim asks for it. Everything else is 404.
 
+mod connection;
+mod send;
+
 use std::borrow::Cow;
+use std::io;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use inventory_api::boot::{BootEvent, BootEventKind, Choice, ConnectionEnd};
+use inventory_api::boot::{BootEventKind, Choice, ConnectionEnd};
 use inventory_api::{Mac, Sha256Digest};
 use netboot_protocol::http::head::BadHead;
 use netboot_protocol::menu::grub_script;
 use netboot_protocol::{AUTOEXEC, Network};
 
-use crate::endpoint::Shared;
-use crate::files::BootFileBytes;
+use crate::content::Content;
 use crate::log;
-use crate::now;
-use crate::running::Entered;
+use crate::running::Meter;
 use crate::scripts::{Language, NoScript, Script, Scripts};
-use crate::send::Content;
 use crate::source::BootSource;
 use netboot_protocol::http::range::{Wanted, wanted};
 use socket2::Socket;
@@ -55,7 +54,6 @@ pub(crate) struct HeardRequest {
 /// HTTP boot for the networks reached through one of our addresses.
 pub(crate) struct HttpService<S> {
     pub(crate) scripts: Arc<Scripts<S>>,
-    pub(crate) shared: Arc<Shared<S>>,
 }
 
 /// What a path names.
@@ -120,10 +118,10 @@ impl<S: BootSource> HttpService<S> {
                 }
                 Route::Script(language) => match choice_parameter(query) {
                     Err(()) => refuse(StatusCode::BAD_REQUEST, "unknown choice"),
-                    Ok(_) if mac.is_none() => refuse(
-                        StatusCode::BAD_REQUEST,
-                        "a boot script needs ?mac= with the address of the booting NIC",
-                    ),
+                    Ok(_) if mac.is_none() => {
+                        let why = "a boot script needs ?mac= with the address of the booting NIC";
+                        refuse(StatusCode::BAD_REQUEST, why)
+                    }
                     Ok(choice) => {
                         let made = self.scripts.make(peer, mac, choice, language).await;
                         script_response(made, mac, peer)
@@ -135,56 +133,30 @@ impl<S: BootSource> HttpService<S> {
                     script_response(made, mac, peer)
                 }
                 Route::BootFile(AUTOEXEC) => {
-                    let bytes = Bytes::from(self.scripts.autoexec(peer));
-                    from_memory(bytes, "text/plain", request.headers())
+                    let script = Content::Memory(self.scripts.autoexec(peer).into());
+                    ranged(request.headers(), script, None, "text/plain")
                 }
-                Route::BootFile(name) => match self.shared.files.get(name, true) {
-                    Some(BootFileBytes::Memory(bytes)) => {
-                        from_memory(bytes, content_type(name), request.headers())
-                    }
-                    Some(BootFileBytes::Path(path)) => self.file(&path, None, request.headers()).await,
-                    None => not_found(),
-                },
-                Route::Image(digest) => match self.shared.source.public_image(digest).await {
-                    Some(file) => self.file(&file, Some(digest), request.headers()).await,
-                    None => not_found(),
-                },
+                Route::BootFile(name) => {
+                    let file = self.scripts.shared.files.open(name, true).await;
+                    let kind = match &file {
+                        Some(Ok(Content::Memory(_))) => content_type(name),
+                        _ => BYTES,
+                    };
+                    file_response(file, None, kind, request.headers())
+                }
+                Route::Image(digest) => {
+                    let file = match self.scripts.shared.source.public_image(digest).await {
+                        Some(path) => Some(Content::open(&path).await),
+                        None => None,
+                    };
+                    let tag = format!("\"{digest}\"");
+                    file_response(file, Some(&tag), BYTES, request.headers())
+                }
                 Route::Nothing => not_found(),
             }
         };
         let heard = self.heard_request(request, peer, mac, &response);
         Answer { response, heard }
-    }
-
-    async fn file(&self, path: &Path, digest: Option<Sha256Digest>, headers: &HeaderMap) -> Response {
-        let opened = async {
-            let file = tokio::fs::File::open(path).await?;
-            let facts = file.metadata().await?;
-            if facts.is_file() {
-                Ok((file.into_std().await, facts))
-            } else {
-                Err(std::io::Error::other("not a regular file"))
-            }
-        };
-        let (file, facts) = match opened.await {
-            Ok(opened) => opened,
-            Err(error) => {
-                log::paced!(error; "http-file", &path.display().to_string(), false; path = %path.display(), %error, "cannot open a boot file");
-                return refuse(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "the file cannot be opened; see the server's log",
-                );
-            }
-        };
-        let tag = digest.map(|digest| format!("\"{digest}\""));
-        let content = |first, count| Content::File { file, first, count };
-        ranged(
-            headers,
-            facts.len(),
-            tag.as_deref(),
-            "application/octet-stream",
-            content,
-        )
     }
 
     fn heard_request(
@@ -197,15 +169,11 @@ impl<S: BootSource> HttpService<S> {
         let status = response.status().as_u16();
         // A request for another machine's script is recorded under the MAC it names: that machine is the one
         // in danger.
-        let refused = if status == 403 {
-            says.map(|mac| (None, mac))
-        } else {
-            None
-        };
+        let refused = says.filter(|_| status == 403).map(|mac| (None, mac));
         let named = |(network, mac): (Option<&Network>, Mac)| (network.map(|n| n.name().to_owned()), mac);
         let (network, mac) = refused
             .or_else(|| self.scripts.machine_at(peer, says).map(named))
-            .or_else(|| self.shared.networks.whose(peer))?;
+            .or_else(|| self.scripts.shared.networks.whose(peer))?;
         let path = request.uri().path().replace("//", "/");
         let last = path == LAST_FETCHED || response.extensions().get::<Last>().is_some();
         Some(HeardRequest {
@@ -220,11 +188,12 @@ impl<S: BootSource> HttpService<S> {
     }
 
     /// Starts the progress meter of an answer with `of` bytes of content.
-    pub(crate) fn meter(&self, heard: &HeardRequest, of: u64, stream: &Arc<Socket>) -> Entered {
-        self.shared
+    pub(crate) fn meter(&self, heard: &HeardRequest, of: u64, stream: &Arc<Socket>) -> Arc<Meter> {
+        self.scripts
+            .shared
             .networks
             .transfers()
-            .enter(heard.peer, &heard.path, of, Some(stream))
+            .begin(heard.peer, &heard.path, of, Some(stream))
     }
 
     /// Reports a connection that ended before a request.
@@ -234,28 +203,25 @@ impl<S: BootSource> HttpService<S> {
             end,
             detail: None,
         };
-        self.shared.report_from(peer, what);
+        self.scripts.shared.report_from(peer, what);
     }
 
     /// Reports how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged.
     pub(crate) fn ended(&self, heard: HeardRequest, sent: u64, lost: u64, failed: bool) {
         let (bytes, partial) = arrived(heard.last, sent, lost, failed);
         let (mac, status, head) = (heard.mac, heard.status, heard.head);
-        let known = self.shared.source.known(mac);
+        let known = self.scripts.shared.source.known(mac);
         log::paced!(info; "http", &status.to_string(), known; %mac, path = heard.path, status, bytes, head, partial, "http");
-        self.shared.source.heard(BootEvent {
-            at: now(),
-            mac,
-            ip: Some(heard.peer),
-            network: heard.network,
-            what: BootEventKind::Http {
-                path: heard.path,
-                bytes,
-                status,
-                head,
-                partial,
-            },
-        });
+        let what = BootEventKind::Http {
+            path: heard.path,
+            bytes,
+            status,
+            head,
+            partial,
+        };
+        self.scripts
+            .shared
+            .record(mac, Some(heard.peer), heard.network, what);
     }
 }
 
@@ -268,7 +234,7 @@ fn arrived(last: bool, sent: u64, lost: u64, failed: bool) -> (u64, bool) {
 }
 
 fn script_response(made: Result<Script, NoScript>, mac: Option<Mac>, peer: IpAddr) -> Response {
-    match made {
+    let why = match made {
         // It contains a ticket: no cache may keep it.
         Ok(Script { text, last }) => {
             let mut response = of_type(StatusCode::OK, "text/plain", Content::Memory(text.into()));
@@ -277,34 +243,36 @@ fn script_response(made: Result<Script, NoScript>, mac: Option<Mac>, peer: IpAdd
             }
             let no_store = HeaderValue::from_static("no-store");
             response.headers_mut().insert(header::CACHE_CONTROL, no_store);
-            response
+            return response;
         }
-        Err(NoScript::Ignored) => not_found(),
-        Err(NoScript::NotTheHolder) => {
+        Err(why) => why,
+    };
+    let (status, words) = match why {
+        NoScript::Ignored => return not_found(),
+        NoScript::NotTheHolder => {
             log::paced!(warn; "boot-script", "not-the-holder", false; ?mac, %peer, "boot script refused: the address does not hold this machine's lease");
-            refuse(
-                StatusCode::FORBIDDEN,
-                "boot scripts are only served to the address of the machine's lease",
-            )
+            let words = "boot scripts are only served to the address of the machine's lease";
+            (StatusCode::FORBIDDEN, words)
         }
-        Err(NoScript::ByIpv6) => {
+        NoScript::ByIpv6 => {
             log::paced!(warn; "boot-script", "by-ipv6", false; ?mac, %peer, "boot script refused: scripts are served over IPv4 only");
-            refuse(
-                StatusCode::FORBIDDEN,
-                "boot scripts are only served over IPv4, to the address of the machine's lease",
-            )
+            let words = "boot scripts are only served over IPv4, to the address of the machine's lease";
+            (StatusCode::FORBIDDEN, words)
         }
-        Err(NoScript::OwnDisk) => refuse(StatusCode::CONFLICT, "this machine boots its own disk"),
-        Err(NoScript::Broken) => refuse(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the boot script cannot be made; see the server's log",
-        ),
-        Err(NoScript::Unavailable) => refuse(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the server cannot make a boot script now; see its log, and retry",
-        ),
-    }
+        NoScript::OwnDisk => (StatusCode::CONFLICT, "this machine boots its own disk"),
+        NoScript::Broken => {
+            let words = "the boot script cannot be made; see the server's log";
+            (StatusCode::INTERNAL_SERVER_ERROR, words)
+        }
+        NoScript::Unavailable => {
+            let words = "the server cannot make a boot script now; see its log, and retry";
+            (StatusCode::SERVICE_UNAVAILABLE, words)
+        }
+    };
+    refuse(status, words)
 }
+
+const BYTES: &str = "application/octet-stream";
 
 /// EDK2 uses it to tell a program from a CD or disk image (UEFI 2.10, 24.7.1; `HttpBootCheckImageType`).
 fn content_type(name: &str) -> &'static str {
@@ -312,38 +280,40 @@ fn content_type(name: &str) -> &'static str {
         Some("efi") => "application/efi",
         Some("iso") => "application/vnd.efi-iso",
         Some("img") => "application/vnd.efi-img",
-        _ => "application/octet-stream",
+        _ => BYTES,
     }
 }
 
-fn from_memory(bytes: Bytes, content_type: &'static str, headers: &HeaderMap) -> Response {
-    ranged(headers, bytes.len() as u64, None, content_type, |first, count| {
-        Content::Memory(bytes.slice(first as usize..(first + count) as usize))
-    })
-}
-
-/// The response to a request for a file of `len` bytes or a part of it. `content(first, count)` returns that
-/// part.
-fn ranged(
-    headers: &HeaderMap,
-    len: u64,
+fn file_response(
+    file: Option<io::Result<Content>>,
     tag: Option<&str>,
     content_type: &'static str,
-    content: impl FnOnce(u64, u64) -> Content,
+    headers: &HeaderMap,
 ) -> Response {
+    match file {
+        Some(Ok(content)) => ranged(headers, content, tag, content_type),
+        Some(Err(_)) => refuse(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the file cannot be opened; see the server's log",
+        ),
+        None => not_found(),
+    }
+}
+
+/// The response to a request for a file or a part of it.
+fn ranged(headers: &HeaderMap, file: Content, tag: Option<&str>, content_type: &'static str) -> Response {
+    let len = file.len();
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     // If-Range with another tag: the part would not fit what the client has.
     let same = text(header::IF_RANGE).is_none_or(|given| Some(given) == tag);
     let range = text(header::RANGE).filter(|_| same);
     let (mut response, content_range) = match wanted(range, len) {
-        Wanted::All => (of_type(StatusCode::OK, content_type, content(0, len)), None),
+        Wanted::All => (of_type(StatusCode::OK, content_type, file), None),
         Wanted::Part(first, last) => {
-            let content = content(first, last - first + 1);
             let range = format!("bytes {first}-{last}/{len}");
-            (
-                of_type(StatusCode::PARTIAL_CONTENT, content_type, content),
-                Some(range),
-            )
+            let part = file.part(first, last - first + 1);
+            let response = of_type(StatusCode::PARTIAL_CONTENT, content_type, part);
+            (response, Some(range))
         }
         Wanted::Unsatisfiable => {
             let why = "the range is outside the file";

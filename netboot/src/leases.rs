@@ -1,18 +1,21 @@
 //! The leases of all networks: in memory for decisions, in the journal before an ACK.
 
+pub(crate) mod journal;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::shares::Standing;
 use netboot_protocol::{Address, Addresses, Lease, LeaseChange, LeaseState, Leases, Network, Unanswered};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::journal::{Journal, Record};
 use crate::log;
+use journal::{Journal, Record};
 
 /// Changes queued for the disk. Beyond that, DHCP messages are dropped, as a full socket buffer would.
 const QUEUE: usize = 4096;
@@ -28,27 +31,24 @@ pub(crate) struct Counts {
 
 /// The leases, for finding the machine that holds an address.
 #[derive(Clone)]
-pub struct LeaseTable<A = Ipv4Addr> {
-    networks: Arc<Mutex<BTreeMap<String, Leases<A>>>>,
-}
+pub struct LeaseTable<A = Ipv4Addr>(Arc<Mutex<BTreeMap<String, Leases<A>>>>);
 
 impl<A> Default for LeaseTable<A> {
     fn default() -> LeaseTable<A> {
-        LeaseTable {
-            networks: Arc::default(),
-        }
+        LeaseTable(Arc::default())
     }
 }
 
 impl<A: Address> LeaseTable<A> {
     /// The machine that holds an acknowledged lease of `ip` on a network.
     pub fn holder(&self, network: &str, ip: A, now: UnixMs) -> Option<Mac> {
-        lock(&self.networks).get(network)?.holder(ip, now)
+        self.0.lock().get(network)?.holder(ip, now)
     }
 
     /// The machine that holds `ip`, and the name of its network.
     pub fn holder_anywhere(&self, ip: A, now: UnixMs) -> Option<(String, Mac)> {
-        lock(&self.networks)
+        self.0
+            .lock()
             .iter()
             .find_map(|(name, leases)| Some((name.clone(), leases.holder(ip, now)?)))
     }
@@ -67,28 +67,26 @@ impl<A: Address> LeaseTable<A> {
         if known || addresses.reservation(mac).is_some() {
             return Standing::Known;
         }
-        let networks = lock(&self.networks);
-        match networks.get(name) {
-            Some(leases) if leases.reservation(mac).is_some() => Standing::Known,
-            Some(leases) if leases.of(mac).is_some_and(|lease| lease.is_bound(now)) => Standing::Lease,
+        self.look(name, |leases| match leases.of(mac) {
+            _ if leases.reservation(mac).is_some() => Standing::Known,
+            Some(lease) if lease.is_bound(now) => Standing::Lease,
             Some(_) | None => Standing::Stranger,
-        }
+        })
     }
 
     /// The machine's acknowledged lease on a network.
     pub fn address_of(&self, network: &str, mac: Mac, now: UnixMs) -> Option<A> {
-        lock(&self.networks)
-            .get(network)?
-            .of(mac)
-            .filter(|lease| lease.is_bound(now))
-            .map(|lease| lease.ip)
+        let lease = self.look(network, |leases| leases.of(mac))?;
+        lease.is_bound(now).then_some(lease.ip)
     }
 
     /// Addresses in use in a network now.
     pub(crate) fn counts(&self, network: &str, now: UnixMs) -> Counts {
-        let mut counts = Counts::default();
-        if let Some(leases) = lock(&self.networks).get(network) {
-            counts.strangers = leases.strangers(now) as u64;
+        self.look(network, |leases| {
+            let mut counts = Counts {
+                strangers: leases.strangers(now) as u64,
+                ..Counts::default()
+            };
             for lease in leases.iter().filter(|lease| lease.holds(now)) {
                 match lease.state {
                     LeaseState::Declined => counts.quarantined += 1,
@@ -98,16 +96,15 @@ impl<A: Address> LeaseTable<A> {
                     LeaseState::Offered | LeaseState::Released | LeaseState::Reserved => counts.held += 1,
                 }
             }
-        }
-        counts
+            counts
+        })
     }
 
     /// Quarantined addresses of a network, soonest to expire first, at most `most`.
     pub(crate) fn quarantined(&self, network: &str, now: UnixMs, most: usize) -> Vec<Lease<A>> {
         let out = |lease: &&Lease<A>| lease.state == LeaseState::Declined && lease.holds(now);
-        let networks = lock(&self.networks);
-        let leases = networks.get(network).into_iter().flat_map(Leases::<A>::iter);
-        let mut all: Vec<Lease<A>> = leases.filter(out).copied().collect();
+        let mut all: Vec<Lease<A>> =
+            self.look(network, |leases| leases.iter().filter(out).copied().collect());
         all.sort_by_key(|lease| (lease.expires, lease.ip));
         all.truncate(most);
         all
@@ -115,8 +112,16 @@ impl<A: Address> LeaseTable<A> {
 
     /// The number of leases, including ended ones.
     fn count(&self) -> usize {
-        let networks = lock(&self.networks);
+        let networks = self.0.lock();
         networks.values().map(|leases| leases.iter().count()).sum()
+    }
+
+    /// Looks at a network's leases.
+    pub(crate) fn look<T>(&self, network: &str, look: impl FnOnce(&Leases<A>) -> T) -> T {
+        match self.0.lock().get(network) {
+            Some(leases) => look(leases),
+            None => look(&Leases::default()),
+        }
     }
 
     /// Reads a network's leases and applies the change `decide` returns, atomically. Changes that must be
@@ -129,7 +134,7 @@ impl<A: Address> LeaseTable<A> {
         known: bool,
         decide: impl FnOnce(&Leases<A>) -> (T, Option<LeaseChange<A>>),
     ) -> (T, Durable) {
-        let mut networks = lock(&self.networks);
+        let mut networks = self.0.lock();
         let leases = networks.entry(network.to_owned()).or_default();
         let (result, change) = decide(leases);
         if let Some(change) = change {
@@ -153,14 +158,12 @@ impl<A: Address> LeaseTable<A> {
 
     /// Reservations made at run time in a network.
     pub(crate) fn reservations(&self, network: &str) -> BTreeMap<Mac, A> {
-        let networks = lock(&self.networks);
-        let leases = networks.get(network);
-        leases.map_or_else(BTreeMap::new, |leases| leases.reservations().clone())
+        self.look(network, |leases| leases.reservations().clone())
     }
 
     /// Sets for every lease whether its machine is enrolled: the journal does not say.
     pub(crate) fn mark_known(&self, known: impl Fn(Mac) -> bool) {
-        for leases in lock(&self.networks).values_mut() {
+        for leases in self.0.lock().values_mut() {
             let macs: Vec<Mac> = leases.iter().map(|lease| lease.mac).collect();
             for mac in macs {
                 leases.set_known(mac, known(mac));
@@ -171,7 +174,7 @@ impl<A: Address> LeaseTable<A> {
     /// Restores a journalled lease if the configuration still allows it. `may_reserve`: this address may be
     /// reserved at run time.
     fn restore(&self, name: String, addresses: &Addresses<A>, lease: Lease<A>, may_reserve: bool) {
-        let mut books = lock(&self.networks);
+        let mut books = self.0.lock();
         let leases = books.entry(name).or_default();
         let allowed = match lease.state {
             LeaseState::Reserved => may_reserve,
@@ -181,11 +184,6 @@ impl<A: Address> LeaseTable<A> {
             leases.insert(lease);
         }
     }
-}
-
-/// Ignores poisoning: no code here panics while it holds a lock, and a panic ends the process anyway.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The IPv4 and IPv6 leases, and their common journal.
@@ -221,11 +219,8 @@ pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<Opened>
             (IpAddr::V6(_), None) => {}
         }
     }
-    tracing::info!(
-        leases = leases.count(),
-        leases_v6 = leases6.count(),
-        "lease journal read"
-    );
+    let (v4, v6) = (leases.count(), leases6.count());
+    tracing::info!(leases = v4, leases_v6 = v6, "lease journal read");
     Ok((leases, leases6, journal))
 }
 

@@ -4,43 +4,40 @@
 //! `netboot-protocol` decides about packets, a [`BootSource`] about machines.
 
 pub mod config;
-mod connection;
+mod content;
 mod dhcp;
-mod dhcp6;
 mod endpoint;
-mod farewell;
+mod error;
 mod files;
 mod firmware;
 mod http;
-mod journal;
 mod leases;
 mod link;
 pub mod log;
 mod networks;
-mod probe;
 mod ra;
-mod reception;
 mod running;
 mod scripts;
-mod send;
 mod server;
-mod server_listener;
+mod shared;
 pub mod slots;
 mod socket;
 mod socket6;
 pub mod source;
+mod tasks;
 mod tftp;
 mod visitors;
-mod work_limits;
 
 pub use config::{Config, DEFAULT_HTTP_PORT};
+pub use endpoint::{BoundNetwork, BoundV6};
+pub use error::NetbootError;
 pub use leases::LeaseTable;
 pub use netboot_protocol::{
     ClassMatch, ClassSettings, CustomOption, Lease, LeaseState, Mode, Network, NetworkError, NetworkSettings,
     OnForeignServer, PoolRange, Route, V6Settings, clash,
 };
 pub use networks::{Networks, ReservationError};
-pub use server::{BoundNetwork, BoundV6, Netboot, NetbootError, Running};
+pub use server::{Netboot, Running};
 pub use source::{BootClient, BootSource, ScriptOrder};
 
 pub(crate) fn now() -> inventory_api::UnixMs {

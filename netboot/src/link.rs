@@ -58,7 +58,7 @@ impl LinkSocket {
 
     /// RELEASE and DECLINE of clients: UDP to port 67 whose first option is one of these message types; all
     /// known clients put it first.
-    pub(crate) fn farewells(interface: &Interface) -> io::Result<LinkSocket> {
+    pub(crate) fn releases(interface: &Interface) -> io::Result<LinkSocket> {
         let filter = [
             SockFilter::new(0x30, 0, 0, 23),     // ldb [23]: protocol
             SockFilter::new(0x15, 0, 10, 17),    // jeq UDP
@@ -89,10 +89,8 @@ impl LinkSocket {
             socket: RawSocket::new(socket)?,
         };
         if link.mac().is_none() {
-            return Err(io::Error::new(
-                io::ErrorKind::AddrNotAvailable,
-                format!("{} is no Ethernet interface", interface.name),
-            ));
+            let why = format!("{} is no Ethernet interface", interface.name);
+            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, why));
         }
         Ok(link)
     }

@@ -1,14 +1,13 @@
 //! Log lines that anybody on the network can cause; [`netboot_protocol::lines`] limits their rate.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use netboot_protocol::lines::{EACH_MINUTE, EACH_SECOND, LeftOut, Lines, Pace};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::leases::lock;
+use crate::error::NetbootError;
 use crate::now;
-use crate::server::NetbootError;
 
 /// One limit for the whole process, like its log.
 static LINES: Mutex<Lines> = Mutex::new(Lines::new());
@@ -26,7 +25,7 @@ pub fn each_minute(kind: &'static str, reason: &str) -> Option<Option<u64>> {
 }
 
 fn ask(kind: &'static str, reason: &str, pace: Pace) -> Option<Option<u64>> {
-    let left_out = lock(&LINES).admit(kind, reason, pace, now())?;
+    let left_out = LINES.lock().admit(kind, reason, pace, now())?;
     Some(Some(left_out).filter(|count| *count > 0))
 }
 
@@ -47,7 +46,7 @@ pub(crate) async fn serve(cancel: CancellationToken) -> Result<(), NetbootError>
             () = cancel.cancelled() => return Ok(()),
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
-        let ended = lock(&LINES).ended(now());
+        let ended = LINES.lock().ended(now());
         for LeftOut {
             kind,
             reason,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use inventory_api::boot::RunningTransfer;
 use inventory_api::network::{
@@ -16,9 +16,10 @@ use netboot_protocol::{
     ForeignServers, Gate, Lease, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError,
     Unanswered, dhcp6,
 };
+use parking_lot::Mutex;
 use tokio::sync::mpsc::WeakSender;
 
-use crate::leases::{JournalQueue, LeaseTable, Pending, lock};
+use crate::leases::{JournalQueue, LeaseTable, Pending};
 use crate::log;
 use crate::now;
 use crate::running::{Elsewhere, Transfers};
@@ -113,7 +114,7 @@ impl Networks {
     /// The status of each network, in configuration order.
     pub fn status(&self) -> Vec<NetworkStatus> {
         let at = now();
-        let states = lock(&self.0.states);
+        let states = self.0.states.lock();
         let one = |network: &Network| {
             let state = states.get(network.name())?;
             let (leases, name) = (&self.0.leases, network.name());
@@ -259,7 +260,7 @@ impl Networks {
         family: Family,
         look: impl FnOnce(&mut ForeignServers) -> T,
     ) -> Option<T> {
-        lock(&self.0.states).get_mut(network)?.side(family).map(look)
+        self.0.states.lock().get_mut(network)?.side(family).map(look)
     }
 
     pub(crate) fn gate(&self, network: &str, family: Family, at: UnixMs) -> Gate {
@@ -279,7 +280,7 @@ impl Networks {
     /// Records an event, unless the same one was recorded a moment ago.
     pub(crate) fn record(&self, network: &str, kind: &str, detail: String) {
         let at = now();
-        let mut states = lock(&self.0.states);
+        let mut states = self.0.states.lock();
         let Some(state) = states.get_mut(network) else {
             return;
         };
@@ -312,7 +313,7 @@ impl Networks {
         reason: impl Into<Unanswered>,
         sender: Option<Sender>,
     ) {
-        if let Some(state) = lock(&self.0.states).get_mut(network) {
+        if let Some(state) = self.0.states.lock().get_mut(network) {
             state.visitors.count_unanswered(reason.into(), sender, now());
         }
     }
@@ -320,7 +321,7 @@ impl Networks {
     /// A DHCP message arrived in a network. `who`: what sent it, if it neither netboots nor is enrolled.
     pub(crate) fn asked(&self, network: &str, mac: Mac, address: Option<IpAddr>, who: Option<String>) {
         let last = now();
-        if let Some(state) = lock(&self.0.states).get_mut(network) {
+        if let Some(state) = self.0.states.lock().get_mut(network) {
             state.visitors.last = Some(last);
             match who {
                 None => state.visitors.is_machine(mac),
@@ -334,6 +335,14 @@ impl Networks {
         }
     }
 
+    /// Whether a server's address is one of ours.
+    pub(crate) fn is_ours(&self, server: IpAddr) -> bool {
+        self.0.networks.iter().any(|ours| {
+            let v6 = ours.v6().map(|v6| IpAddr::V6(v6.server()));
+            server == IpAddr::V4(ours.server()) || v6 == Some(server)
+        })
+    }
+
     /// Records another server's reply. `None`: it is our own, or too many servers are known already. If the
     /// result says `unproven`, probe the server by ARP and call [`Networks::proven`].
     pub(crate) fn heard(
@@ -343,11 +352,7 @@ impl Networks {
         reply: &ServerReply,
         link: Mac,
     ) -> Option<foreign::Sighting> {
-        let ours = |ours: &Network| {
-            let v6 = ours.v6().map(|v6| IpAddr::V6(v6.server()));
-            reply.server == IpAddr::V4(ours.server()) || v6 == Some(reply.server)
-        };
-        if self.0.networks.iter().any(ours) {
+        if self.is_ours(reply.server) {
             return None;
         }
         let hear = |servers: &mut ForeignServers| servers.heard(reply, link, now());
@@ -368,25 +373,32 @@ impl Networks {
 
     fn record_server(&self, network: &Network, family: Family, server: &OtherServer, closes: bool) {
         let addresses = server.gives == Gives::Addresses;
-        let what = match family {
-            _ if addresses => "gives out addresses",
-            Family::V4 => "gives out boot data (proxyDHCP)",
-            Family::V6 => "gives out boot data",
-        };
         let refuses = network.settings().on_foreign_server == OnForeignServer::Refuse;
-        let so = match family {
-            _ if !addresses || mode_of(network, family) != Some(Mode::Server) => "",
-            _ if !refuses => ": machines may take its offers, and an address may be given out twice",
-            Family::V4 if closes => {
-                ": we have stopped offering addresses. Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\""
-            }
-            Family::V6 if closes => {
-                ": we have stopped offering addresses. Switch it off, or set on_foreign_server = \"warn\""
-            }
-            Family::V4 => {
-                ": if it answers again, and ARP confirms its link address, we stop offering addresses"
-            }
-            Family::V6 => ": if it answers again, we stop offering addresses",
+        let (boot_data, closed, open) = match family {
+            Family::V4 => (
+                "gives out boot data (proxyDHCP)",
+                "Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\"",
+                "and ARP confirms its link address, we",
+            ),
+            Family::V6 => (
+                "gives out boot data",
+                "Switch it off, or set on_foreign_server = \"warn\"",
+                "we",
+            ),
+        };
+        let what = if addresses {
+            "gives out addresses"
+        } else {
+            boot_data
+        };
+        let so = if !addresses || mode_of(network, family) != Some(Mode::Server) {
+            String::new()
+        } else if !refuses {
+            ": machines may take its offers, and an address may be given out twice".to_owned()
+        } else if closes {
+            format!(": we have stopped offering addresses. {closed}")
+        } else {
+            format!(": if it answers again, {open} stop offering addresses")
         };
         let file = server.boot_file.as_ref();
         let file = file.map_or(String::new(), |file| format!(" and the boot file {file}"));

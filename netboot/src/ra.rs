@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio_util::sync::CancellationToken;
 
-use crate::server::NetbootError;
+use crate::error::NetbootError;
 use crate::socket::{Interface, RawSocket};
 
 /// Type, code, checksum (set by the kernel), hop limit 0 (unspecified), flags, lifetime, reachable and

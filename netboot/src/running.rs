@@ -1,18 +1,18 @@
 //! Transfers in progress, and addresses that other servers gave to our machines. Both explain where a machine
 //! is in its boot.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use inventory_api::boot::RunningTransfer;
 use inventory_api::{Mac, UnixMs};
 use nix::libc;
+use parking_lot::Mutex;
 use socket2::Socket;
 
-use crate::leases::lock;
 use crate::now;
 
 /// Other servers' addresses remembered; the one heard longest ago is evicted first.
@@ -70,23 +70,13 @@ impl Meter {
     }
 }
 
-/// The last number assigned, and the transfers by number.
-type Numbered = (u64, BTreeMap<u64, Arc<Meter>>);
-
-/// The transfers in progress; bounded by the slots of the services.
+/// The transfers in progress, each as long as somebody holds its meter; bounded by the slots of the services.
 #[derive(Clone, Default)]
-pub(crate) struct Transfers(Arc<Mutex<Numbered>>);
-
-/// A transfer's entry in the list, removed on drop.
-pub(crate) struct Entered {
-    transfers: Transfers,
-    number: u64,
-    pub(crate) meter: Arc<Meter>,
-}
+pub(crate) struct Transfers(Arc<Mutex<Vec<Weak<Meter>>>>);
 
 impl Transfers {
     /// Registers a transfer of `of` bytes. `stream`: its connection, for HTTP.
-    pub(crate) fn enter(&self, ip: IpAddr, file: &str, of: u64, stream: Option<&Arc<Socket>>) -> Entered {
+    pub(crate) fn begin(&self, ip: IpAddr, file: &str, of: u64, stream: Option<&Arc<Socket>>) -> Arc<Meter> {
         let begun = now();
         let meter = Arc::new(Meter {
             ip,
@@ -98,28 +88,18 @@ impl Transfers {
             moved: AtomicI64::new(begun.0),
             stream: stream.map(Arc::downgrade).unwrap_or_default(),
         });
-        let mut all = lock(&self.0);
-        all.0 += 1;
-        let number = all.0;
-        all.1.insert(number, meter.clone());
-        Entered {
-            transfers: self.clone(),
-            number,
-            meter,
-        }
+        let mut all = self.0.lock();
+        all.retain(|meter| meter.strong_count() > 0);
+        all.push(Arc::downgrade(&meter));
+        meter
     }
 
     /// Transfers to these addresses.
     pub(crate) fn to(&self, addresses: &[IpAddr]) -> Vec<RunningTransfer> {
-        let all = lock(&self.0);
-        let theirs = all.1.values().filter(|meter| addresses.contains(&meter.ip));
+        let all = self.0.lock();
+        let running = all.iter().filter_map(Weak::upgrade);
+        let theirs = running.filter(|meter| addresses.contains(&meter.ip));
         theirs.map(|meter| meter.status()).collect()
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        lock(&self.transfers.0).1.remove(&self.number);
     }
 }
 
@@ -130,7 +110,7 @@ pub(crate) struct Elsewhere(Arc<Mutex<HashMap<Ipv4Addr, (Mac, UnixMs)>>>);
 
 impl Elsewhere {
     pub(crate) fn put(&self, ip: Ipv4Addr, mac: Mac) {
-        let mut all = lock(&self.0);
+        let mut all = self.0.lock();
         if all.len() >= ELSEWHERE && !all.contains_key(&ip) {
             let oldest = all.iter().min_by_key(|(_, (_, at))| *at).map(|(ip, _)| *ip);
             oldest.and_then(|oldest| all.remove(&oldest));
@@ -140,7 +120,7 @@ impl Elsewhere {
 
     pub(crate) fn get(&self, ip: IpAddr) -> Option<Mac> {
         let IpAddr::V4(ip) = ip else { return None };
-        lock(&self.0).get(&ip).map(|(mac, _)| *mac)
+        self.0.lock().get(&ip).map(|(mac, _)| *mac)
     }
 }
 
@@ -157,14 +137,14 @@ mod tests {
         let (mut client, (stream, peer)) = (client.unwrap(), accepted.unwrap());
         let control = Arc::new(socket2::SockRef::from(&stream).try_clone().unwrap());
         let transfers = Transfers::default();
-        let entered = transfers.enter(peer.ip(), "/boot/kernel", 64 << 20, Some(&control));
+        let meter = transfers.begin(peer.ip(), "/boot/kernel", 64 << 20, Some(&control));
         // The client reads nothing, so both kernels' buffers fill up.
         let block = vec![0; 1 << 20];
         let mut full = 0;
         while full < 20 {
             match stream.try_write(&block) {
                 Ok(count) => {
-                    entered.meter.add(count as u64);
+                    meter.add(count as u64);
                     full = 0;
                 }
                 Err(_) => {
@@ -173,7 +153,7 @@ mod tests {
                 }
             }
         }
-        let sent = entered.meter.bytes.load(Ordering::Relaxed);
+        let sent = meter.bytes.load(Ordering::Relaxed);
         let [running] = &transfers.to(&[peer.ip()])[..] else {
             panic!("one runs")
         };
@@ -191,7 +171,7 @@ mod tests {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         assert_eq!(transfers.to(&[peer.ip()])[0].bytes, sent);
-        drop(entered);
+        drop(meter);
         assert!(transfers.to(&[peer.ip()]).is_empty());
     }
 
@@ -201,6 +181,6 @@ mod tests {
         for n in 0..3 * ELSEWHERE as u32 {
             elsewhere.put(Ipv4Addr::from(n), Mac([2, 0, 0, 0, 0, 1]));
         }
-        assert_eq!(elsewhere.0.lock().unwrap().len(), ELSEWHERE);
+        assert_eq!(elsewhere.0.lock().len(), ELSEWHERE);
     }
 }

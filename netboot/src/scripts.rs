@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
-use inventory_api::boot::{BootArgs, BootEvent, BootEventKind, BootTarget, Choice};
+use inventory_api::boot::{BootArgs, BootEventKind, BootTarget, Choice};
 use netboot_protocol::boot::script::narrowed;
 use netboot_protocol::menu::{
     grub_menu, grub_refusal_script, held_script, ipxe_menu, memory_test_script, refusal_script,
@@ -16,10 +16,10 @@ use netboot_protocol::{
     BootUrls, Menu, Network, autoexec_script, grub_local_disk_script, grub_mini_os_script, local_disk_script,
     mini_os_script,
 };
+use parking_lot::Mutex;
 
-use crate::endpoint::Shared;
-use crate::leases::lock;
 use crate::now;
+use crate::shared::Shared;
 use crate::source::{BootClient, BootSource, ScriptOrder};
 
 /// The program that reads the script.
@@ -94,13 +94,13 @@ impl<K, T> Default for Waiting<K, T> {
 impl<K: Eq + Hash, T> Waiting<K, T> {
     /// The text and when it was made, if that is less than `at_most` ago.
     fn take(&self, whose: &K, at_most: Duration) -> Option<(Instant, T)> {
-        let mut waiting = lock(&self.0);
+        let mut waiting = self.0.lock();
         waiting.retain(|_, (made, _)| made.elapsed() < at_most);
         waiting.remove(whose)
     }
 
     fn put(&self, whose: K, made: Instant, text: T) {
-        lock(&self.0).insert(whose, (made, text));
+        self.0.lock().insert(whose, (made, text));
     }
 }
 
@@ -188,15 +188,13 @@ impl<S: BootSource> Scripts<S> {
         choice: Option<Choice>,
         language: Language,
     ) -> Result<Script, NoScript> {
-        let client = self.client(peer, says)?;
+        let (client, network) = self.client(peer, says)?;
         let mac = client.mac;
         // Left from an earlier boot, unless this boot's agent asks for it.
         let chosen = self.announced.words.take(&mac, CHOSEN);
         if let (Some((_, words)), Language::Words) = (chosen, language) {
             return Ok(words.into());
         }
-        let network = self.networks.iter().find(|n| n.name() == client.network);
-        let network = network.unwrap_or(&self.networks[0]);
         let urls = self.urls(network);
         let Shared { source, config, .. } = &*self.shared;
         let here = narrowed(&config.kernel_args, &network.settings().kernel_args);
@@ -213,27 +211,21 @@ impl<S: BootSource> Scripts<S> {
         let Some(target) = target else {
             return Ok(text.into());
         };
-        let menu = match choice {
-            Some(_) => None,
-            None => source.menu(&client).await,
+        let text = match choice {
+            Some(_) => text,
+            None => {
+                let menu = source.menu(&client).await;
+                self.with_menu(text, menu, target, language, &urls, mac)
+            }
         };
-        let text = match menu {
-            Some(menu) => self.with_menu(text, menu, target, language, &urls, mac),
-            None => text,
-        };
-        source.heard(BootEvent {
-            at: now(),
-            mac,
-            ip: Some(peer),
-            network: Some(client.network),
-            what: BootEventKind::Script { target },
-        });
+        let what = BootEventKind::Script { target };
+        self.shared.record(mac, Some(peer), Some(client.network), what);
         let last = target == BootTarget::LocalDisk;
         Ok(Script { text, last })
     }
 
-    /// The client at `peer`.
-    fn client(&self, peer: IpAddr, says: Option<Mac>) -> Result<BootClient, NoScript> {
+    /// The client at `peer`, and its network.
+    fn client(&self, peer: IpAddr, says: Option<Mac>) -> Result<(BootClient, &Network), NoScript> {
         let IpAddr::V4(v4) = peer else {
             return Err(NoScript::ByIpv6);
         };
@@ -250,13 +242,14 @@ impl<S: BootSource> Scripts<S> {
             .or_else(|| self.networks.iter().find(leased))
             .unwrap_or(&self.networks[0]);
         let asked = self.shared.firmware.of(mac);
-        Ok(BootClient {
+        let client = BootClient {
             mac,
             ip: Some(v4),
             network: network.name().to_owned(),
             server: network.server(),
             firmware_asked: asked.or(self.trusts_any_source().then_some(at)),
-        })
+        };
+        Ok((client, network))
     }
 
     /// What the script should do.
@@ -322,12 +315,13 @@ impl<S: BootSource> Scripts<S> {
     fn with_menu(
         &self,
         text: String,
-        mut menu: Menu,
+        menu: Option<Menu>,
         target: BootTarget,
         language: Language,
         urls: &BootUrls,
         mac: Mac,
     ) -> String {
+        let Some(mut menu) = menu else { return text };
         menu.choices.retain(|choice| self.shared.files.can(*choice));
         let decided = match target {
             BootTarget::MiniOs { purpose } => format!("mini-os ({purpose})"),

@@ -1,103 +1,25 @@
 //! The boot service: `bind` opens the sockets, `start` spawns the tasks, `run` waits for them.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use netboot_protocol::{Network, clash};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::endpoint::{EndpointV4, EndpointV6, Shared, Tasks};
+use crate::endpoint::{BoundNetwork, EndpointV4, EndpointV6};
+use crate::error::NetbootError;
 use crate::files::Files;
 use crate::firmware::FirmwareTimes;
-use crate::journal::Journal;
+use crate::leases::journal::Journal;
 use crate::leases::{self, JournalQueue, LeaseTable, Pending};
 use crate::networks::Networks;
+use crate::shared::Shared;
 use crate::socket6::server_duid;
 use crate::source::BootSource;
-
-/// Why the boot service cannot start or has ended.
-#[derive(Debug, thiserror::Error)]
-pub enum NetbootError {
-    /// The configuration names no network.
-    #[error("no network is configured: the boot service has no machines to answer")]
-    NoNetworks,
-    /// Two networks cannot be told apart.
-    #[error("networks {0} and {1}: {2}")]
-    Clash(String, String, &'static str),
-    /// Something could not be opened, read or written.
-    #[error("cannot {what}: {source}")]
-    Io {
-        /// What was tried, on what, and what to do.
-        what: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A task panicked: a bug, and the process should end.
-    #[error("a boot service task panicked: {0}")]
-    Panicked(String),
-}
-
-impl NetbootError {
-    /// `what`: what was tried, on what, and what to do.
-    pub(crate) fn io(what: String) -> impl FnOnce(io::Error) -> NetbootError {
-        move |source| NetbootError::Io { what, source }
-    }
-}
-
-/// Waits until a task panics; tasks that end normally are only reaped.
-pub(crate) async fn panicked(tasks: &mut JoinSet<()>, service: &str) -> NetbootError {
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended {
-            return NetbootError::Panicked(format!("{service}: {error}"));
-        }
-    }
-    std::future::pending().await
-}
-
-/// Runs work that may wait for the disk. A panic in it goes on in the caller.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and the caller with it.
-            Err(_) => std::future::pending().await,
-        },
-    }
-}
-
-/// Where a network is served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoundNetwork {
-    /// Network name.
-    pub network: String,
-    /// DHCP: our address and port. (Except in test mode, the socket itself is bound to the interface.)
-    pub dhcp: SocketAddr,
-    /// PXE boot server: our address and port.
-    pub boot_server: SocketAddr,
-    /// TFTP socket.
-    pub tftp: SocketAddr,
-    /// HTTP socket: `http://{http}` is the network's boot URL.
-    pub http: SocketAddr,
-    /// The IPv6 addresses, where IPv6 is configured.
-    pub v6: Option<BoundV6>,
-}
-
-/// Where a network is served by IPv6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BoundV6 {
-    /// DHCPv6: our address and port. (Except in test mode, the socket itself is bound to the interface.)
-    pub dhcp: SocketAddr,
-    /// TFTP socket.
-    pub tftp: SocketAddr,
-    /// HTTP socket.
-    pub http: SocketAddr,
-}
+use crate::tasks::Tasks;
 
 /// The boot service with its sockets open and nothing running.
 pub struct Netboot {
@@ -131,27 +53,15 @@ impl Netboot {
         let what = format!("open the lease journal {}", path.display());
         let (leases, leases6, journal) =
             leases::open(path, &config.networks).map_err(NetbootError::io(what))?;
-        let mut by_server: BTreeMap<Ipv4Addr, Vec<Network>> = BTreeMap::new();
-        for network in &config.networks {
-            by_server
-                .entry(network.server())
-                .or_default()
-                .push(network.clone());
-        }
         let (queue, records) = JournalQueue::new();
         let states = Networks::new(&config.networks, leases.clone(), leases6.clone(), queue.weak());
         let (mut endpoints, mut endpoints_v6, mut bound) = (Vec::new(), Vec::new(), Vec::new());
-        for (server, networks) in by_server {
+        for (server, networks) in by_server(&config.networks, |network| Some(network.server())) {
             let endpoint = EndpointV4::open(&config, server, networks, &states).await?;
             bound.extend(endpoint.bound()?);
             endpoints.push(endpoint);
         }
-        let mut by_server_v6: BTreeMap<Ipv6Addr, Vec<Network>> = BTreeMap::new();
-        for network in &config.networks {
-            if let Some(v6) = network.v6() {
-                by_server_v6.entry(v6.server()).or_default().push(network.clone());
-            }
-        }
+        let by_server_v6 = by_server(&config.networks, |network| Some(network.v6()?.server()));
         let mut duid = Arc::default();
         if !by_server_v6.is_empty() {
             let path = config.lease_journal.with_file_name("dhcp6-duid");
@@ -226,6 +136,20 @@ impl Netboot {
         }
         Running { tasks, cancel }
     }
+}
+
+/// The networks served from each of our addresses.
+fn by_server<A: Ord>(
+    networks: &[Network],
+    server: impl Fn(&Network) -> Option<A>,
+) -> BTreeMap<A, Vec<Network>> {
+    let mut all: BTreeMap<A, Vec<Network>> = BTreeMap::new();
+    for network in networks {
+        if let Some(server) = server(network) {
+            all.entry(server).or_default().push(network.clone());
+        }
+    }
+    all
 }
 
 /// Raises the soft limit on open files to the hard limit. Every connection takes a socket and every transfer

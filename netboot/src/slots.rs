@@ -2,27 +2,28 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use netboot_protocol::shares::Shares;
 pub use netboot_protocol::shares::{Full, Limits, Standing};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
-
-use crate::leases::lock;
 
 /// The slots of one service. Boot HTTP, TFTP and the TLS port each have their own.
 #[derive(Clone)]
-pub struct Slots(Arc<Inner>);
-
-struct Inner {
-    begun: Instant,
-    state: Mutex<State>,
-}
+pub struct Slots(Arc<Mutex<State>>);
 
 struct State {
+    begun: Instant,
     shares: Shares,
     ends: HashMap<u64, CancellationToken>,
+}
+
+impl State {
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// One connection's slot; given back when dropped.
@@ -35,13 +36,11 @@ pub struct Slot {
 impl Slots {
     /// All slots free.
     pub fn new(limits: Limits) -> Slots {
-        Slots(Arc::new(Inner {
+        Slots(Arc::new(Mutex::new(State {
             begun: Instant::now(),
-            state: Mutex::new(State {
-                shares: Shares::new(limits),
-                ends: HashMap::new(),
-            }),
-        }))
+            shares: Shares::new(limits),
+            ends: HashMap::new(),
+        })))
     }
 
     /// Takes a slot for one more connection of `address`. This may revoke another one, see
@@ -50,9 +49,9 @@ impl Slots {
     /// # Errors
     /// No slot is free for this address or this standing.
     pub fn take(&self, address: IpAddr, standing: Standing) -> Result<Slot, Full> {
-        let now = self.now();
-        let mut state = lock(&self.0.state);
-        let entered = state.shares.enter(address, standing, now)?;
+        let mut state = self.0.lock();
+        let now = state.now();
+        let entered = state.shares.take(address, standing, now)?;
         if let Some(end) = entered.instead_of.and_then(|other| state.ends.remove(&other)) {
             end.cancel();
         }
@@ -64,23 +63,20 @@ impl Slots {
             end,
         })
     }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
 }
 
 impl Slot {
     /// Progress: a request arrived whole, or the peer took bytes. The connection idle for longest is evicted
     /// first.
     pub fn touch(&self) {
-        let now = self.slots.now();
-        lock(&self.slots.0.state).shares.touch(self.number, now);
+        let mut state = self.slots.0.lock();
+        let now = state.now();
+        state.shares.touch(self.number, now);
     }
 
     /// The peer has proved more: a lease, a certificate, a session.
     pub fn raise(&self, standing: Standing) {
-        lock(&self.slots.0.state).shares.raise(self.number, standing);
+        self.slots.0.lock().shares.raise(self.number, standing);
     }
 
     /// Completes when the slot is revoked: the connection must be closed.
@@ -91,8 +87,8 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut state = lock(&self.slots.0.state);
-        state.shares.leave(self.number);
+        let mut state = self.slots.0.lock();
+        state.shares.release(self.number);
         state.ends.remove(&self.number);
     }
 }
@@ -119,7 +115,7 @@ mod tests {
         assert!(more.is_ok() && leases.iter().all(|slot| !slot.end.is_cancelled()));
         strangers[0].revoked().await;
         drop((strangers, leases, more));
-        let state = lock(&slots.0.state);
+        let state = slots.0.lock();
         assert!(state.shares.is_empty() && state.ends.is_empty());
     }
 }

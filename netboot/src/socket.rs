@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
 use inventory_api::Mac;
-use nix::ifaddrs::getifaddrs;
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -26,25 +26,22 @@ pub(crate) struct Interface {
 /// The interface that has `address`.
 pub(crate) fn interface_of(address: impl Into<IpAddr>) -> io::Result<Interface> {
     let address = address.into();
-    for entry in getifaddrs()? {
-        let v4 = entry
-            .address
-            .and_then(|a| Some(IpAddr::V4(a.as_sockaddr_in()?.ip())));
-        let ip = v4.or(entry
-            .address
-            .and_then(|a| Some(IpAddr::V6(a.as_sockaddr_in6()?.ip()))));
-        if ip == Some(address) {
-            let index = if_nametoindex(entry.interface_name.as_str())?;
-            return Ok(Interface {
-                name: entry.interface_name,
-                index,
-            });
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::AddrNotAvailable,
-        format!("no interface has the address {address}: add it to one (ip address add) or correct `server`"),
-    ))
+    let has = |entry: &InterfaceAddress| {
+        entry.address.is_some_and(|it| match address {
+            IpAddr::V4(ip) => it.as_sockaddr_in().is_some_and(|it| it.ip() == ip),
+            IpAddr::V6(ip) => it.as_sockaddr_in6().is_some_and(|it| it.ip() == ip),
+        })
+    };
+    let Some(entry) = getifaddrs()?.find(has) else {
+        let why = format!(
+            "no interface has the address {address}: add it to one (ip address add) or correct `server`"
+        );
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, why));
+    };
+    Ok(Interface {
+        index: if_nametoindex(entry.interface_name.as_str())?,
+        name: entry.interface_name,
+    })
 }
 
 /// A socket below UDP: packets, or raw IP.
@@ -81,29 +78,22 @@ pub(crate) struct DhcpSocket {
 }
 
 impl DhcpSocket {
-    /// A socket for the interface of `server` only.
-    pub(crate) fn on_interface(server: Ipv4Addr, port: u16) -> io::Result<DhcpSocket> {
-        let interface = interface_of(server)?;
+    /// A socket for the interface of `server` only; for `simulated` machines, on that address only.
+    pub(crate) fn open(server: Ipv4Addr, port: u16, simulated: bool) -> io::Result<DhcpSocket> {
         let socket = udp(Domain::IPV4)?;
-        socket.set_reuse_address(true)?;
-        socket.set_broadcast(true)?;
-        socket.bind_device(Some(interface.name.as_bytes()))?;
-        // Only a socket bound to 0.0.0.0 receives broadcasts.
-        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
-        Ok(DhcpSocket {
-            socket: UdpSocket::from_std(socket.into())?,
-            link: Some((server, interface)),
-        })
-    }
-
-    /// A socket on one address, for simulated machines.
-    pub(crate) fn on_address(server: Ipv4Addr, port: u16) -> io::Result<DhcpSocket> {
-        let socket = udp(Domain::IPV4)?;
-        socket.bind(&SocketAddr::from((server, port)).into())?;
-        Ok(DhcpSocket {
-            socket: UdpSocket::from_std(socket.into())?,
-            link: None,
-        })
+        let (address, link) = if simulated {
+            (server, None)
+        } else {
+            let interface = interface_of(server)?;
+            socket.set_reuse_address(true)?;
+            socket.set_broadcast(true)?;
+            socket.bind_device(Some(interface.name.as_bytes()))?;
+            // Only a socket bound to 0.0.0.0 receives broadcasts.
+            (Ipv4Addr::UNSPECIFIED, Some((server, interface)))
+        };
+        socket.bind(&SocketAddr::from((address, port)).into())?;
+        let socket = UdpSocket::from_std(socket.into())?;
+        Ok(DhcpSocket { socket, link })
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -170,34 +160,25 @@ nix::ioctl_write_ptr_bad!(siocsarp, nix::libc::SIOCSARP, nix::libc::arpreq);
 
 fn set_arp(socket: &UdpSocket, interface: &str, ip: Ipv4Addr, mac: Mac) -> io::Result<()> {
     use nix::libc;
-    let mut device = [0; 16];
-    for (to, from) in device.iter_mut().take(15).zip(interface.bytes()) {
-        *to = from as libc::c_char;
+    fn filled<const N: usize>(start: usize, bytes: &[u8]) -> [libc::c_char; N] {
+        let mut all = [0; N];
+        for (to, from) in all[start..].iter_mut().zip(bytes) {
+            *to = *from as libc::c_char;
+        }
+        all
     }
-    let mut protocol = [0; 14];
-    // sockaddr_in without its family: port (2), address (4).
-    for (to, from) in protocol[2..6].iter_mut().zip(ip.octets()) {
-        *to = from as libc::c_char;
-    }
-    let mut hardware = [0; 14];
-    for (to, from) in hardware.iter_mut().zip(mac.0) {
-        *to = from as libc::c_char;
-    }
+    let address = |family, sa_data| libc::sockaddr {
+        sa_family: family,
+        sa_data,
+    };
+    // An interface's name has at most 15 bytes.
     let request = libc::arpreq {
-        arp_pa: libc::sockaddr {
-            sa_family: libc::AF_INET as libc::sa_family_t,
-            sa_data: protocol,
-        },
-        arp_ha: libc::sockaddr {
-            sa_family: libc::ARPHRD_ETHER,
-            sa_data: hardware,
-        },
+        // sockaddr_in without its family: port (2), address (4).
+        arp_pa: address(libc::AF_INET as libc::sa_family_t, filled(2, &ip.octets())),
+        arp_ha: address(libc::ARPHRD_ETHER, filled(0, &mac.0)),
         arp_flags: libc::ATF_COM,
-        arp_netmask: libc::sockaddr {
-            sa_family: 0,
-            sa_data: [0; 14],
-        },
-        arp_dev: device,
+        arp_netmask: address(0, [0; 14]),
+        arp_dev: filled(0, interface.as_bytes()),
     };
     // SAFETY: `request` is a complete, initialised arpreq that outlives the call, and the kernel only reads
     // it.

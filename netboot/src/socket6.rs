@@ -11,7 +11,7 @@ use socket2::{Domain, Socket};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use crate::journal::replace;
+use crate::leases::journal::replace;
 use crate::socket::{Interface, interface_of, udp};
 
 /// All_DHCP_Relay_Agents_and_Servers and All_DHCP_Servers (RFC 8415, 7.1).
@@ -30,23 +30,21 @@ pub(crate) type Received = (usize, SocketAddrV6, bool);
 pub(crate) struct Dhcp6Socket(UdpSocket);
 
 impl Dhcp6Socket {
-    /// A socket for the interface of `server` only.
-    pub(crate) fn on_interface(server: Ipv6Addr, port: u16) -> io::Result<Dhcp6Socket> {
-        let interface = interface_of(server)?;
+    /// A socket for the interface of `server` only; for `simulated` machines, on that address only.
+    pub(crate) fn open(server: Ipv6Addr, port: u16, simulated: bool) -> io::Result<Dhcp6Socket> {
         let socket = udp_v6()?;
-        socket.bind_device(Some(interface.name.as_bytes()))?;
-        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-        socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
-        for group in &GROUPS {
-            socket.join_multicast_v6(group, interface.index)?;
-        }
-        Ok(Dhcp6Socket(UdpSocket::from_std(socket.into())?))
-    }
-
-    /// A socket on one address, for simulated machines.
-    pub(crate) fn on_address(server: Ipv6Addr, port: u16) -> io::Result<Dhcp6Socket> {
-        let socket = udp_v6()?;
-        socket.bind(&SocketAddr::from((server, port)).into())?;
+        let address = if simulated {
+            server
+        } else {
+            let interface = interface_of(server)?;
+            socket.bind_device(Some(interface.name.as_bytes()))?;
+            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+            for group in &GROUPS {
+                socket.join_multicast_v6(group, interface.index)?;
+            }
+            Ipv6Addr::UNSPECIFIED
+        };
+        socket.bind(&SocketAddr::from((address, port)).into())?;
         Ok(Dhcp6Socket(UdpSocket::from_std(socket.into())?))
     }
 

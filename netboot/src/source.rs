@@ -52,28 +52,25 @@ pub trait BootSource: Send + Sync + 'static {
 
     /// Whether the machine with this MAC is enrolled. Called for every DHCP message: answer from memory.
     /// Default: everybody is known, so no share of the pool is reserved.
-    fn known(&self, mac: Mac) -> bool {
-        let _ = mac;
+    fn known(&self, _mac: Mac) -> bool {
         true
     }
 
     /// The host name of the machine with this MAC, for option 12. Called for every answer: answer from
     /// memory.
-    fn host_name(&self, mac: Mac) -> Option<String> {
-        let _ = mac;
+    fn host_name(&self, _mac: Mac) -> Option<String> {
         None
     }
 
-    /// The loader to try next for this machine, among those `available`; `restarted`: its firmware has
+    /// The loader to try next for this machine, among those `available`; `_restarted`: its firmware has
     /// started over. Called for each message of firmware: answer from memory. Default: the first of the list.
     fn loader(
         &self,
-        mac: Mac,
+        _mac: Mac,
         kind: ClientKind,
-        restarted: bool,
+        _restarted: bool,
         available: &(dyn Fn(Loader) -> bool + Sync),
     ) -> Option<Loader> {
-        let _ = (mac, restarted);
         Trial::default().next(kind, &Experience::default(), available)
     }
 
@@ -83,21 +80,18 @@ pub trait BootSource: Send + Sync + 'static {
 
     /// Kernel arguments of this machine's mini-os. They replace arguments of the same name set for its
     /// network or for all machines.
-    fn kernel_args(&self, client: &BootClient) -> impl Future<Output = Vec<String>> + Send {
-        let _ = client;
+    fn kernel_args(&self, _client: &BootClient) -> impl Future<Output = Vec<String>> + Send {
         async { Vec::new() }
     }
 
     /// The boot menu for the script this machine is given now. `None`: no menu, and no time is spent waiting
     /// for a key.
-    fn menu(&self, client: &BootClient) -> impl Future<Output = Option<Menu>> + Send {
-        let _ = client;
+    fn menu(&self, _client: &BootClient) -> impl Future<Output = Option<Menu>> + Send {
         async { None }
     }
 
     /// What to boot after a person at the console chose something from the menu.
-    fn chosen(&self, client: &BootClient, choice: Choice) -> impl Future<Output = ScriptOrder> + Send {
-        let _ = (client, choice);
+    fn chosen(&self, _client: &BootClient, _choice: Choice) -> impl Future<Output = ScriptOrder> + Send {
         async { ScriptOrder::Refused("there is no boot menu".to_owned()) }
     }
 

@@ -5,13 +5,13 @@
 //! transfers run on all cores and the kernel sorts their packets.
 
 mod channel;
-pub(crate) mod content;
 mod live;
 mod transfer;
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inventory_api::boot::{BootEventKind, TftpEnd};
@@ -20,16 +20,17 @@ use netboot_protocol::Network;
 use netboot_protocol::menu::grub_script;
 use netboot_protocol::tftp::packet::{RefusedRequest, error};
 use netboot_protocol::tftp::{ErrorCode, Outcome, Packet, TransferMode, netascii, parse, table_name};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
+use crate::content::Content;
+use crate::error::NetbootError;
 use crate::files::GRUB;
-use crate::leases::lock;
 use crate::log;
 use crate::scripts::Scripts;
-use crate::server::{NetbootError, blocking, panicked};
 use crate::slots::{Full, Limits, Slot, Slots, Standing};
 use crate::source::BootSource;
-use content::Content;
+use crate::tasks::{blocking, cannot_receive, panicked};
 use live::{Entry, Live};
 use transfer::Job;
 
@@ -49,13 +50,12 @@ const GRUB_MENU: Duration = Duration::from_secs(600);
 const REQUEST: usize = 2048;
 
 /// TFTP on one of our addresses.
-struct TftpService<S> {
+pub(crate) struct TftpService<S> {
     socket: tokio::net::UdpSocket,
     /// The same socket, for transfers that stay on its port.
     shared: Arc<UdpSocket>,
     local: IpAddr,
-    /// Only clients with an address in one of these are answered.
-    networks: Vec<Network>,
+    /// Only clients with an address in one of its networks are answered.
     scripts: Arc<Scripts<S>>,
     live: Live,
     slots: Slots,
@@ -64,53 +64,44 @@ struct TftpService<S> {
     grub_fetched: Mutex<HashMap<IpAddr, Instant>>,
 }
 
-pub(crate) async fn serve<S: BootSource>(
-    socket: UdpSocket,
-    networks: Vec<Network>,
-    scripts: Arc<Scripts<S>>,
-) -> Result<(), NetbootError> {
-    let failed = |source| NetbootError::Io {
-        what: "serve TFTP".to_owned(),
-        source,
-    };
-    socket.set_nonblocking(true).map_err(failed)?;
-    let shared = Arc::new(socket.try_clone().map_err(failed)?);
-    let socket = tokio::net::UdpSocket::from_std(socket).map_err(failed)?;
-    let service = Arc::new(TftpService {
-        local: socket.local_addr().map_err(failed)?.ip(),
-        socket,
-        shared,
-        networks,
-        scripts,
-        live: Live::default(),
-        slots: Slots::new(LIMITS),
-        batches: channel::Batches::default(),
-        grub_fetched: Mutex::default(),
-    });
-    let mut transfers = JoinSet::new();
-    let mut buffer = [0; REQUEST];
-    loop {
-        let received = tokio::select! {
-            () = service.scripts.shared.cancel.cancelled() => return Ok(()),
-            error = panicked(&mut transfers, "TFTP") => return Err(error),
-            received = service.socket.recv_from(&mut buffer) => received,
-        };
-        match received {
-            Ok((len, client)) => {
-                let datagram = &buffer[..len];
-                if let Some((entry, slot)) = service.admit(datagram, client).await {
-                    transfers.spawn(service.clone().answer(datagram.to_vec(), client, entry, slot));
+impl<S: BootSource> TftpService<S> {
+    fn new(socket: UdpSocket, scripts: Arc<Scripts<S>>) -> io::Result<TftpService<S>> {
+        socket.set_nonblocking(true)?;
+        Ok(TftpService {
+            local: socket.local_addr()?.ip(),
+            shared: Arc::new(socket.try_clone()?),
+            socket: tokio::net::UdpSocket::from_std(socket)?,
+            scripts,
+            live: Live::default(),
+            slots: Slots::new(LIMITS),
+            batches: channel::Batches::default(),
+            grub_fetched: Mutex::default(),
+        })
+    }
+
+    pub(crate) async fn serve(socket: UdpSocket, scripts: Arc<Scripts<S>>) -> Result<(), NetbootError> {
+        let service = TftpService::new(socket, scripts);
+        let service = Arc::new(service.map_err(NetbootError::io("serve TFTP".to_owned()))?);
+        let mut transfers = JoinSet::new();
+        let mut buffer = [0; REQUEST];
+        loop {
+            let received = tokio::select! {
+                () = service.scripts.shared.cancel.cancelled() => return Ok(()),
+                error = panicked(&mut transfers, "TFTP") => return Err(error),
+                received = service.socket.recv_from(&mut buffer) => received,
+            };
+            match received {
+                Ok((len, client)) => {
+                    let datagram = &buffer[..len];
+                    if let Some((entry, slot)) = service.admit(datagram, client).await {
+                        transfers.spawn(service.clone().answer(datagram.to_vec(), client, entry, slot));
+                    }
                 }
-            }
-            Err(error) => {
-                log::paced!(warn; "tftp", "receive", false; %error, "cannot receive a TFTP request");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                Err(error) => cannot_receive("TFTP", error).await,
             }
         }
     }
-}
 
-impl<S: BootSource> TftpService<S> {
     /// Decides whether a datagram starts a transfer; refusals are sent from here.
     async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Entry, Slot)> {
         let Some(network) = self.network_of(client.ip()) else {
@@ -149,7 +140,7 @@ impl<S: BootSource> TftpService<S> {
     }
 
     fn network_of(&self, client: IpAddr) -> Option<&Network> {
-        self.networks.iter().find(|network| match client {
+        self.scripts.networks.iter().find(|network| match client {
             IpAddr::V4(ip) => network.subnet().contains(&ip),
             IpAddr::V6(ip) => network.v6().is_some_and(|v6| v6.prefix().contains(&ip)),
         })
@@ -194,7 +185,7 @@ impl<S: BootSource> TftpService<S> {
         let settings = self.network_of(client.ip()).map(Network::settings);
         let one_port = settings.is_some_and(|settings| settings.tftp_single_port);
         let transfers = self.scripts.shared.networks.transfers();
-        let running = transfers.enter(client.ip(), &name, file.len(), None);
+        let meter = transfers.begin(client.ip(), &name, file.len(), None);
         let job = Job {
             datagram,
             file,
@@ -204,7 +195,7 @@ impl<S: BootSource> TftpService<S> {
             most: settings.and_then(|settings| settings.tftp_blksize_max),
             batches: self.batches.clone(),
             entry,
-            meter: running.meter.clone(),
+            meter,
         };
         let ended = match job.start() {
             // Only a panic drops the sender, and a panic ends the service.
@@ -215,7 +206,7 @@ impl<S: BootSource> TftpService<S> {
             },
             Err(error) => Err(error),
         };
-        drop((slot, running));
+        drop(slot);
         match ended {
             Ok((outcome, bytes, block)) => self.ended(client, name, bytes, begun.elapsed(), outcome, block),
             Err(error) => self.broken(client, name, &error),
@@ -223,7 +214,7 @@ impl<S: BootSource> TftpService<S> {
     }
 
     /// A server error: no socket, or a file that cannot be read.
-    fn broken(&self, client: SocketAddr, file: String, error: &std::io::Error) {
+    fn broken(&self, client: SocketAddr, file: String, error: &io::Error) {
         log::paced!(warn; "tftp", "broken", false; %client, file, %error, "tftp: transfer failed on the server");
         self.report(client.ip(), file, 0, TftpEnd::Failed, None);
     }
@@ -245,14 +236,14 @@ impl<S: BootSource> TftpService<S> {
         if name == AUTOEXEC {
             return Ok(Content::Memory(self.scripts.autoexec(client).into()));
         }
-        let file = self.scripts.shared.files.open(name).await;
-        file.ok_or(TftpEnd::NotFound)
+        let file = self.scripts.shared.files.open(name, false).await;
+        file.and_then(Result::ok).ok_or(TftpEnd::NotFound)
     }
 
     /// Whether this address has just acknowledged every block of GRUB. Source addresses of single datagrams
     /// are easily forged, and making a script is an event in its machine's history.
     fn has_fetched_grub(&self, ip: IpAddr, within: Duration) -> bool {
-        let mut fetched = lock(&self.grub_fetched);
+        let mut fetched = self.grub_fetched.lock();
         fetched.retain(|_, at| at.elapsed() < GRUB_MENU);
         fetched.get(&ip).is_some_and(|at| at.elapsed() < within)
     }
@@ -273,7 +264,7 @@ impl<S: BootSource> TftpService<S> {
     ) {
         let ip = client.ip();
         if outcome.is_complete() && file == GRUB {
-            lock(&self.grub_fetched).insert(ip, Instant::now());
+            self.grub_fetched.lock().insert(ip, Instant::now());
         }
         let ms = took.as_millis() as u64;
         let end = match outcome {

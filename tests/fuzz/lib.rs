@@ -7,6 +7,7 @@ use std::time::Duration;
 use inventory_api::agent::RunsOn;
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::{Expectation, Severity};
+use inventory_api::dhcp::DhcpReply;
 use inventory_api::{Mac, UnixMs};
 use lifecycle::bounds;
 use netboot_protocol::dhcp4::claims::Claims;
@@ -17,7 +18,7 @@ use netboot_protocol::http::range::{Wanted, wanted};
 use netboot_protocol::sender::{Relays, believe};
 use netboot_protocol::tftp::{Limits, Packet, Send, Step, Transfer, negotiate, netascii, parse, table_name};
 use netboot_protocol::{
-    BootUrls, ClassMatch, ClassSettings, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, ReplyKind, V6Settings,
+    BootUrls, ClassMatch, ClassSettings, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, V6Settings,
     classify, decide, destination, dhcp6, encode, select_network, would_answer,
 };
 
@@ -177,7 +178,7 @@ pub fn dhcp6(bytes: &[u8]) {
             let Ok(mut client) = dhcp6::classify(datagram, from) else {
                 return;
             };
-            let _ = (client.code(), client.facts());
+            let _ = client.asker();
             client.known = last & 1 == 1;
             let networks = std::slice::from_ref(network);
             if dhcp6::select_network(networks, &client).is_err() {
@@ -269,7 +270,7 @@ impl DhcpServer<'_> {
         let Ok(mut client) = classify(datagram) else {
             return;
         };
-        let _ = (client.code(), client.facts());
+        let _ = client.asker();
         self.rates
             .admit(client.mac, client.known, client.circuit(), self.now);
         // What the receiver knows although the datagram does not say it.
@@ -309,7 +310,7 @@ impl DhcpServer<'_> {
         assert_ne!(network.mode(), Mode::Observe, "who watches is silent");
         if network.mode() == Mode::Proxy {
             assert!(
-                content.address.is_unspecified() && content.kind != ReplyKind::Nak,
+                content.address.is_unspecified() && content.kind != DhcpReply::Nak,
                 "{content:?}"
             );
         }
@@ -353,10 +354,7 @@ pub fn tftp(bytes: &[u8]) {
             (1..=64).contains(&accepted.window) && (8..=limits.block).contains(&accepted.block),
             "{accepted:?}"
         );
-        let mut transfer = Transfer::new(&accepted, file);
-        if one_port {
-            transfer = transfer.on_one_port();
-        }
+        let mut transfer = Transfer::new(&accepted, file).on_one_port(one_port);
         let (mut now, mut unanswered) = (Duration::ZERO, 0);
         let mut step = transfer.begin(now);
         loop {

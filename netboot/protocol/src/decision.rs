@@ -2,8 +2,10 @@
 
 use std::net::Ipv4Addr;
 
+use inventory_api::dhcp::DhcpReply;
+
 use crate::codes::Unanswered;
-use crate::network::lease::LeaseChange;
+use crate::network::lease::{Lease, LeaseChange, LeaseState};
 
 /// What to do about a message, by IPv4 or IPv6.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,5 +21,26 @@ impl<C, A> From<Result<C, Unanswered>> for Decision<C, A> {
     /// The leases stay as they are.
     fn from(answer: Result<C, Unanswered>) -> Decision<C, A> {
         Decision { answer, change: None }
+    }
+}
+
+impl<C, A> Decision<C, A> {
+    /// A message for another server. If it follows an offer of ours, the offer is void.
+    pub(crate) fn took_another_offer(ours: Option<Lease<A>>) -> Decision<C, A> {
+        let offered = ours.filter(|lease| lease.state == LeaseState::Offered);
+        Decision {
+            answer: Err(Unanswered::OtherServer),
+            change: offered.map(|lease| LeaseChange::Forget(lease.ip)),
+        }
+    }
+}
+
+/// The type of a reply on the wire: option 53 (RFC 2132, 9.6), in DHCPv6 the first byte (RFC 8415, 7.3).
+pub(crate) const fn wire_type(reply: DhcpReply) -> u8 {
+    match reply {
+        DhcpReply::Offer | DhcpReply::Advertise => 2,
+        DhcpReply::Ack => 5,
+        DhcpReply::Nak => 6,
+        DhcpReply::Reply => 7,
     }
 }

@@ -16,6 +16,4 @@ pub use crate::boot::BootUrls;
 pub use client::{Association, Client, MessageKind, Relay, classify};
 pub use encode::encode;
 pub use network::Network;
-pub use reply::{
-    AssociationAnswer, Content, Decision, ReplyKind, Status, decide, select_network, would_decide,
-};
+pub use reply::{AssociationAnswer, Content, Decision, Status, decide, select_network, would_decide};

@@ -3,6 +3,8 @@
 //! Slipway never updates the DNS, and the flags say so. The name it returns is that of the machine's
 //! deployment, else the client's own.
 
+use crate::names::labels;
+
 /// The server updates the client's address record (A, AAAA).
 const S: u8 = 1;
 /// The server overrides what the client asked for.
@@ -60,21 +62,6 @@ fn complete(name: &mut Vec<u8>, host_name: Option<&str>, domain: Option<&str>) {
         name.extend(tail);
         name.push(0);
     }
-}
-
-/// A dotted name as labels; a trailing dot becomes the empty label. Empty if it is not a name.
-pub(crate) fn labels(text: &str) -> Vec<u8> {
-    let (text, end) = match text.strip_suffix('.') {
-        Some(text) => (text, &[0][..]),
-        None => (text, &[][..]),
-    };
-    if !crate::dhcp4::custom::is_domain(text) {
-        return Vec::new();
-    }
-    let parts = text
-        .split('.')
-        .flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat());
-    parts.chain(end.iter().copied()).collect()
 }
 
 /// The labels a client sent, if they are well formed: no pointers, not longer than a name. Empty if they are

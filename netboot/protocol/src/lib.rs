@@ -9,8 +9,11 @@ pub mod decision;
 pub mod dhcp4;
 pub mod dhcp6;
 mod fqdn;
+mod hash;
 pub mod http;
 pub mod lines;
+mod message;
+pub mod names;
 pub mod network;
 pub mod rate;
 pub mod sender;
@@ -31,9 +34,8 @@ pub use boot::{BootFile, BootUrls};
 pub use codes::Unanswered;
 pub use dhcp4::Decision;
 pub use dhcp4::boot_file::boot_file;
-pub use dhcp4::class::{ClassMatch, ClassSettings};
 pub use dhcp4::client::{MessageKind, PxeClient, classify};
-pub use dhcp4::encode::{ReplyContent, ReplyKind, encode};
+pub use dhcp4::encode::{ReplyContent, encode};
 pub use dhcp4::foreign::{ForeignServers, Gate};
 pub use dhcp4::frame;
 pub use dhcp4::outsider::{INFINIBAND, outsider};
@@ -42,13 +44,16 @@ pub use dhcp4::reply::{
     Destination, Probe, decide, destination, given_up, needs_probe, probe_of, quarantine, refused_elsewhere,
     select_network, would_answer,
 };
+pub use hash::fnv;
+pub use network::address::Address;
 pub use network::addresses::Addresses;
 pub use network::check::NetworkError;
-pub use network::lease::{Address, Lease, LeaseChange, LeaseState, Leases, choose_address};
+pub use network::lease::{Lease, LeaseChange, LeaseState, Leases, choose_address};
 pub use network::reserve::ReserveError;
 pub use network::settings::{
-    CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route, V6Settings,
+    ClassMatch, ClassSettings, CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route,
+    V6Settings,
 };
 pub use network::{Network, clash};
 pub use rate::Rates;
-pub use stranger::Stranger;
+pub use stranger::{Asker, Stranger};

@@ -1,5 +1,6 @@
 //! A provisioning network: where we answer, and with which addresses.
 
+pub(crate) mod address;
 pub mod addresses;
 pub mod check;
 pub mod lease;
@@ -222,8 +223,8 @@ mod tests {
         settings
     }
 
-    fn class(name: &str, vendor: Option<&str>) -> crate::dhcp4::class::ClassSettings {
-        let mut class = crate::dhcp4::class::ClassSettings {
+    fn class(name: &str, vendor: Option<&str>) -> crate::ClassSettings {
+        let mut class = crate::ClassSettings {
             name: name.to_owned(),
             ..Default::default()
         };

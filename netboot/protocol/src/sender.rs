@@ -11,9 +11,9 @@ use crate::dhcp4::client::{MessageKind, PxeClient};
 use crate::dhcp6;
 
 /// Port of DHCP clients.
-pub const CLIENT_PORT: u16 = 68;
+const CLIENT_PORT: u16 = 68;
 /// Port of DHCP relays and servers.
-pub const RELAY_PORT: u16 = 67;
+const RELAY_PORT: u16 = 67;
 const CLIENT_PORT_V6: u16 = 546;
 const RELAY_PORT_V6: u16 = 547;
 /// Relays remembered per server address.

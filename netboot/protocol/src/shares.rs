@@ -28,7 +28,7 @@ pub struct Limits {
 }
 
 /// A slot idle for this long, in ms, may go to a peer of the same standing.
-pub const QUIET_MS: u64 = 10_000;
+const QUIET_MS: u64 = 10_000;
 
 /// Why there is no slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum Full {
 
 /// A slot that was granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entered {
+pub struct Granted {
     /// Its number.
     pub slot: u64,
     /// The slot revoked for it: its connection must be closed.
@@ -81,7 +81,7 @@ impl Shares {
     ///
     /// # Errors
     /// The address has its share, or all slots belong to peers with a better claim.
-    pub fn enter(&mut self, address: IpAddr, standing: Standing, now: u64) -> Result<Entered, Full> {
+    pub fn take(&mut self, address: IpAddr, standing: Standing, now: u64) -> Result<Granted, Full> {
         let group = group_of(address);
         let has = self.groups.get(&group).copied().unwrap_or(0);
         if has >= self.limits.per_address && !group.is_loopback() {
@@ -91,7 +91,7 @@ impl Shares {
             standing == Standing::Stranger && self.strangers >= self.limits.slots.div_ceil(2);
         let instead_of = if strangers_full || self.taken.len() >= self.limits.slots {
             let victim = self.weakest(standing, has, now).ok_or(Full::Slots)?;
-            self.leave(victim);
+            self.release(victim);
             Some(victim)
         } else {
             None
@@ -108,7 +108,7 @@ impl Shares {
         );
         *self.groups.entry(group).or_default() += 1;
         self.strangers += usize::from(standing == Standing::Stranger);
-        Ok(Entered { slot, instead_of })
+        Ok(Granted { slot, instead_of })
     }
 
     /// Progress: a request arrived whole, or bytes were taken.
@@ -129,7 +129,7 @@ impl Shares {
     }
 
     /// Gives a slot back; one that was already revoked or returned is ignored.
-    pub fn leave(&mut self, slot: u64) {
+    pub fn release(&mut self, slot: u64) {
         let Some(taken) = self.taken.remove(&slot) else {
             return;
         };
@@ -149,16 +149,16 @@ impl Shares {
 
     /// The slot to revoke for a peer of this standing whose address has `has` slots.
     fn weakest(&self, standing: Standing, has: usize, now: u64) -> Option<u64> {
-        let places_of = |taken: &Taken| self.groups.get(&taken.group).copied().unwrap_or(0);
+        let slots_of = |taken: &Taken| self.groups.get(&taken.group).copied().unwrap_or(0);
         let (&slot, taken) = self
             .taken
             .iter()
             .filter(|(_, taken)| taken.standing <= standing)
             .min_by_key(|(slot, taken)| {
-                let most_first = usize::MAX - places_of(taken);
+                let most_first = usize::MAX - slots_of(taken);
                 (taken.standing, most_first, taken.active, **slot)
             })?;
-        let weaker = taken.standing < standing || places_of(taken) > has + 1;
+        let weaker = taken.standing < standing || slots_of(taken) > has + 1;
         if weaker {
             return Some(slot);
         }
@@ -197,7 +197,7 @@ mod tests {
     /// Opens as many as possible, from as many addresses as it likes.
     fn attack(shares: &mut Shares, standing: Standing, addresses: u32, now: u64) -> Vec<u64> {
         (0..addresses * 8)
-            .filter_map(|n| shares.enter(v4(1000 + n % addresses), standing, now).ok())
+            .filter_map(|n| shares.take(v4(1000 + n % addresses), standing, now).ok())
             .map(|entered| entered.slot)
             .collect()
     }
@@ -209,11 +209,11 @@ mod tests {
             attack(&mut shares, Standing::Stranger, addresses, 0);
             assert!(shares.taken.len() <= 32, "half is reserved");
             for n in 0..32 {
-                let entered = shares.enter(v4(n), Standing::Lease, 1).expect("a slot");
+                let entered = shares.take(v4(n), Standing::Lease, 1).expect("a slot");
                 assert_eq!(entered.instead_of, None);
             }
             for n in 0..8 {
-                let entered = shares.enter(v4(n), Standing::Known, 1).expect("a slot");
+                let entered = shares.take(v4(n), Standing::Known, 1).expect("a slot");
                 assert!(entered.instead_of.is_some(), "a stranger's");
             }
         }
@@ -224,7 +224,7 @@ mod tests {
         let mut shares = Shares::new(LIMITS);
         attack(&mut shares, Standing::Lease, 17, 0);
         assert_eq!(shares.taken.len(), 64);
-        let victim = shares.enter(v4(1), Standing::Lease, 1).expect("a slot");
+        let victim = shares.take(v4(1), Standing::Lease, 1).expect("a slot");
         assert!(
             victim.instead_of.is_some(),
             "it takes one from an address with many"
@@ -232,7 +232,7 @@ mod tests {
         // This slot is not revoked again, however many others come.
         shares.touch(victim.slot, 1);
         for n in 0..1000 {
-            let again = shares.enter(v4(1000 + n % 17), Standing::Lease, 2);
+            let again = shares.take(v4(1000 + n % 17), Standing::Lease, 2);
             assert_ne!(
                 again.map(|entered| entered.instead_of),
                 Ok(Some(victim.slot)),
@@ -245,25 +245,25 @@ mod tests {
     fn a_download_continues_and_an_idle_slot_is_revoked() {
         let mut shares = Shares::new(LIMITS);
         let slots: Vec<u64> = (0..64)
-            .map(|n| shares.enter(v4(n), Standing::Lease, 0).unwrap().slot)
+            .map(|n| shares.take(v4(n), Standing::Lease, 0).unwrap().slot)
             .collect();
         assert_eq!(
-            shares.enter(v4(99), Standing::Lease, QUIET_MS - 1),
+            shares.take(v4(99), Standing::Lease, QUIET_MS - 1),
             Err(Full::Slots)
         );
         for slot in &slots[1..] {
             shares.touch(*slot, QUIET_MS - 1);
         }
-        let entered = shares.enter(v4(99), Standing::Lease, QUIET_MS).unwrap();
+        let entered = shares.take(v4(99), Standing::Lease, QUIET_MS).unwrap();
         assert_eq!(entered.instead_of, Some(slots[0]));
-        assert_eq!(shares.enter(v4(100), Standing::Lease, QUIET_MS), Err(Full::Slots));
+        assert_eq!(shares.take(v4(100), Standing::Lease, QUIET_MS), Err(Full::Slots));
         assert_eq!(
-            shares.enter(v4(100), Standing::Stranger, QUIET_MS * 9),
+            shares.take(v4(100), Standing::Stranger, QUIET_MS * 9),
             Err(Full::Slots),
             "a stranger cannot take one"
         );
         shares.raise(slots[5], Standing::Known);
-        let entered = shares.enter(v4(101), Standing::Known, QUIET_MS).unwrap();
+        let entered = shares.take(v4(101), Standing::Known, QUIET_MS).unwrap();
         assert_ne!(entered.instead_of, Some(slots[5]));
     }
 
@@ -273,26 +273,26 @@ mod tests {
         let of = |text: &str| text.parse::<IpAddr>().unwrap();
         for n in 0..8 {
             shares
-                .enter(of(&format!("fd00::{n}:1")), Standing::Known, 0)
+                .take(of(&format!("fd00::{n}:1")), Standing::Known, 0)
                 .unwrap();
         }
         assert_eq!(
-            shares.enter(of("fd00::ffff"), Standing::Known, 0),
+            shares.take(of("fd00::ffff"), Standing::Known, 0),
             Err(Full::Address)
         );
-        assert!(shares.enter(of("fd00:0:0:1::1"), Standing::Known, 0).is_ok());
+        assert!(shares.take(of("fd00:0:0:1::1"), Standing::Known, 0).is_ok());
         for n in 0..8 {
             shares
-                .enter(of(&format!("::ffff:10.0.0.{}", 1 + n / 8)), Standing::Known, 0)
+                .take(of(&format!("::ffff:10.0.0.{}", 1 + n / 8)), Standing::Known, 0)
                 .unwrap();
         }
         assert_eq!(
-            shares.enter(of("10.0.0.1"), Standing::Known, 0),
+            shares.take(of("10.0.0.1"), Standing::Known, 0),
             Err(Full::Address)
         );
         for loopback in ["127.0.0.1", "::1"] {
             for _ in 0..9 {
-                assert!(shares.enter(of(loopback), Standing::Known, 0).is_ok());
+                assert!(shares.take(of(loopback), Standing::Known, 0).is_ok());
             }
         }
     }
@@ -308,12 +308,12 @@ mod tests {
                 match (what, mine.pop()) {
                     (0..3, last) => {
                         mine.extend(last);
-                        if let Ok(entered) = shares.enter(v4(who), standing, now) {
+                        if let Ok(entered) = shares.take(v4(who), standing, now) {
                             mine.retain(|slot| Some(*slot) != entered.instead_of);
                             mine.push(entered.slot);
                         }
                     }
-                    (3, Some(last)) => shares.leave(last),
+                    (3, Some(last)) => shares.release(last),
                     (_, Some(last)) => { shares.raise(last, standing); mine.push(last); }
                     (_, None) => {}
                 }

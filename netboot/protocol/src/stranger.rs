@@ -1,5 +1,12 @@
-//! What a client that does not netboot is, judging by its DHCP message.
+//! Who asks by DHCP; what a client that does not netboot is, judging by its message.
 
+use inventory_api::Mac;
+use inventory_api::boot::DhcpFacts;
+use inventory_api::dhcp::DhcpMessage;
+
+use Stranger::{Appliance, Bmc, Onie, Petitboot, Switch, System, UBoot};
+
+use crate::boot::architecture::ClientKind;
 use crate::dhcp4::code;
 use crate::dhcp4::packet::RawOptions;
 
@@ -27,7 +34,40 @@ pub enum Stranger {
     Unknown,
 }
 
+/// The sender of a DHCP message as it is reported, whichever protocol it speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// Its NIC.
+    pub mac: Mac,
+    /// The machine is enrolled.
+    pub known: bool,
+    /// What it asks for.
+    pub message: DhcpMessage,
+    /// The kind of client, as a stable short code.
+    pub client: String,
+    /// What else the message says.
+    pub facts: DhcpFacts,
+}
+
 impl Stranger {
+    /// The code of a client of this kind, which is a stranger if it does not netboot.
+    pub(crate) fn client(self, kind: ClientKind) -> &'static str {
+        match kind {
+            ClientKind::Other => self.code(),
+            kind => kind.code(),
+        }
+    }
+
+    /// What messages of both protocols say of a client.
+    pub(crate) fn facts(self, kind: ClientKind, vendor_class: &[u8], architectures: &[u16]) -> DhcpFacts {
+        DhcpFacts {
+            architecture: architectures.first().copied(),
+            who: (kind == ClientKind::Other).then(|| self.name()),
+            vendor: (!vendor_class.is_empty()).then(|| printable(vendor_class)),
+            ..DhcpFacts::default()
+        }
+    }
+
     /// Stable short code, as in `BootEventKind::Dhcp`.
     pub fn code(self) -> &'static str {
         match self {
@@ -61,59 +101,59 @@ impl Stranger {
 /// `dhcpcd-VERSION:OS:...`, busybox `udhcp VERSION`, Microsoft MS-DHCPE 2.2.3, ONIE "DHCP requests", Arista
 /// and Juniper ZTP.
 const VENDORS: &[(&str, Stranger)] = &[
-    ("msft", Stranger::System("Windows")),
-    ("android-dhcp", Stranger::System("Android")),
-    ("dhcpcd", Stranger::System("dhcpcd")),
+    ("msft", System("Windows")),
+    ("android-dhcp", System("Android")),
+    ("dhcpcd", System("dhcpcd")),
     (
         "udhcp",
-        Stranger::System("udhcpc of busybox: a small Linux, an installer or a BMC"),
+        System("udhcpc of busybox: a small Linux, an installer or a BMC"),
     ),
-    ("d-i", Stranger::System("the Debian installer")),
-    ("anaconda", Stranger::System("the installer Anaconda")),
-    ("dracut", Stranger::System("Linux, dracut")),
-    ("systemd", Stranger::System("Linux, systemd-networkd")),
-    ("isc-dhclient", Stranger::System("Linux, dhclient")),
-    ("linux", Stranger::System("Linux")),
-    ("freebsd", Stranger::System("FreeBSD")),
-    ("openbsd", Stranger::System("OpenBSD")),
-    ("netbsd", Stranger::System("NetBSD")),
-    ("sunw", Stranger::System("Solaris")),
-    ("vmware", Stranger::System("VMware ESXi")),
-    ("xen", Stranger::System("Xen")),
-    ("aaplbsdpc", Stranger::System("an Apple computer, BSDP")),
-    ("onie_vendor", Stranger::Onie),
-    ("cumulus-linux", Stranger::Switch("Cumulus Linux")),
-    ("arista", Stranger::Switch("Arista")),
-    ("juniper", Stranger::Switch("Juniper")),
-    ("ciscopnp", Stranger::Switch("Cisco")),
+    ("d-i", System("the Debian installer")),
+    ("anaconda", System("the installer Anaconda")),
+    ("dracut", System("Linux, dracut")),
+    ("systemd", System("Linux, systemd-networkd")),
+    ("isc-dhclient", System("Linux, dhclient")),
+    ("linux", System("Linux")),
+    ("freebsd", System("FreeBSD")),
+    ("openbsd", System("OpenBSD")),
+    ("netbsd", System("NetBSD")),
+    ("sunw", System("Solaris")),
+    ("vmware", System("VMware ESXi")),
+    ("xen", System("Xen")),
+    ("aaplbsdpc", System("an Apple computer, BSDP")),
+    ("onie_vendor", Onie),
+    ("cumulus-linux", Switch("Cumulus Linux")),
+    ("arista", Switch("Arista")),
+    ("juniper", Switch("Juniper")),
+    ("ciscopnp", Switch("Cisco")),
     (
         "cisco systems, inc. ip phone",
-        Stranger::Appliance("an IP telephone (Cisco)"),
+        Appliance("an IP telephone (Cisco)"),
     ),
-    ("cisco", Stranger::Switch("Cisco")),
-    ("nvidia-nvos", Stranger::Switch("NVIDIA")),
-    ("mlnx", Stranger::Switch("NVIDIA")),
-    ("sonic", Stranger::Switch("SONiC")),
-    ("dell force10", Stranger::Switch("Dell")),
-    ("mikrotik", Stranger::Switch("MikroTik")),
-    ("idrac", Stranger::Bmc("Dell iDRAC")),
-    ("cpqrib", Stranger::Bmc("HPE iLO")),
-    ("hpe ilo", Stranger::Bmc("HPE iLO")),
-    ("ilo", Stranger::Bmc("HPE iLO")),
-    ("xcc", Stranger::Bmc("Lenovo XCC")),
-    ("imm", Stranger::Bmc("IBM or Lenovo IMM")),
-    ("openbmc", Stranger::Bmc("OpenBMC")),
-    ("ipmi", Stranger::Bmc("IPMI")),
-    ("bmc", Stranger::Bmc("its vendor class says so")),
-    ("petitboot", Stranger::Petitboot),
-    ("u-boot", Stranger::UBoot),
-    ("apc", Stranger::Appliance("a PDU or UPS (APC)")),
-    ("raritan", Stranger::Appliance("a PDU (Raritan)")),
-    ("servertech", Stranger::Appliance("a PDU (Server Technology)")),
-    ("hewlett-packard jetdirect", Stranger::Appliance("a printer (HP)")),
-    ("mfg=", Stranger::Appliance("a printer")),
-    ("polycom", Stranger::Appliance("an IP telephone (Polycom)")),
-    ("yealink", Stranger::Appliance("an IP telephone (Yealink)")),
+    ("cisco", Switch("Cisco")),
+    ("nvidia-nvos", Switch("NVIDIA")),
+    ("mlnx", Switch("NVIDIA")),
+    ("sonic", Switch("SONiC")),
+    ("dell force10", Switch("Dell")),
+    ("mikrotik", Switch("MikroTik")),
+    ("idrac", Bmc("Dell iDRAC")),
+    ("cpqrib", Bmc("HPE iLO")),
+    ("hpe ilo", Bmc("HPE iLO")),
+    ("ilo", Bmc("HPE iLO")),
+    ("xcc", Bmc("Lenovo XCC")),
+    ("imm", Bmc("IBM or Lenovo IMM")),
+    ("openbmc", Bmc("OpenBMC")),
+    ("ipmi", Bmc("IPMI")),
+    ("bmc", Bmc("its vendor class says so")),
+    ("petitboot", Petitboot),
+    ("u-boot", UBoot),
+    ("apc", Appliance("a PDU or UPS (APC)")),
+    ("raritan", Appliance("a PDU (Raritan)")),
+    ("servertech", Appliance("a PDU (Server Technology)")),
+    ("hewlett-packard jetdirect", Appliance("a printer (HP)")),
+    ("mfg=", Appliance("a printer")),
+    ("polycom", Appliance("an IP telephone (Polycom)")),
+    ("yealink", Appliance("an IP telephone (Yealink)")),
 ];
 
 /// Default host names (option 12) of BMCs by prefix, in lower case.

@@ -89,7 +89,7 @@ fn taken_for(network: &Network, port: u16, bytes: &[u8]) -> String {
             assert_eq!(reply[4..8], client.xid.to_be_bytes());
             let loads = !matches!(content.boot, BootFile::None);
             assert_eq!(loads, client.kind.boots(), "{:?}", client.kind);
-            DhcpAnswer::Sent(content.kind.into())
+            DhcpAnswer::Sent(content.kind)
         }
         Err(silence) => (*silence).into(),
     };

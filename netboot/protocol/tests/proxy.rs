@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootTarget, Purpose};
+use inventory_api::dhcp::DhcpReply;
 use netboot_protocol::*;
 
 const NOW: UnixMs = UnixMs(1_000_000);
@@ -257,7 +258,7 @@ fn a_proxy_harms_nobody() {
                     match decision.answer {
                         Ok(content) => {
                             assert!(acks);
-                            assert_eq!((content.kind, content.lease_seconds), (ReplyKind::Ack, None));
+                            assert_eq!((content.kind, content.lease_seconds), (DhcpReply::Ack, None));
                         }
                         Err(silence) => assert_eq!((silence, acks), (Unanswered::AddressServer, false)),
                     }

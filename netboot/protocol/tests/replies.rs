@@ -241,7 +241,7 @@ fn requests() {
     let theirs: Options = &[(54, &[10, 0, 0, 9])];
     let want: Options = &[(50, &[10, 0, 0, 101])];
     let answer = |leases: &Leases, bytes: &[u8]| match ask(leases, bytes).1.answer {
-        Ok(content) => DhcpReply::from(content.kind).to_string(),
+        Ok(content) => content.kind.to_string(),
         Err(silence) => silence.code().to_owned(),
     };
     let none = Leases::default();
@@ -341,7 +341,7 @@ fn three_client_identifiers_of_one_machine_get_one_address() {
             let address = offer.address;
             let asked: Options = &[(54, &[10, 0, 0, 1]), (50, &address.octets())];
             let ack = serve(&mut leases, &message(3, &[options, id, asked]));
-            assert_eq!((ack.kind, ack.address), (ReplyKind::Ack, address));
+            assert_eq!((ack.kind, ack.address), (DhcpReply::Ack, address));
             let all: Vec<_> = leases.iter().collect();
             assert_eq!(all.len(), 1, "{stage}, round {round}: {all:?}");
             assert_eq!(leases.of(MAC).map(|l| l.ip), Some(address), "{stage}");
@@ -419,7 +419,7 @@ fn release_decline_inform_ignore() {
     assert_eq!(ask(&bound(101), &inform).1.answer, Err(Unanswered::NoAddress));
     inform[12..16].copy_from_slice(&[10, 0, 0, 9]);
     let content = ask(&Leases::default(), &inform).1.answer.unwrap();
-    assert_eq!((content.kind, content.lease_seconds), (ReplyKind::Ack, None));
+    assert_eq!((content.kind, content.lease_seconds), (DhcpReply::Ack, None));
     inform[12..16].copy_from_slice(&[192, 168, 0, 9]);
     assert_eq!(
         ask(&bound(101), &inform).1.answer,

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use inventory_api::boot::BootTarget;
+use inventory_api::dhcp::DhcpReply;
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::*;
 
@@ -71,7 +72,7 @@ fn boot(
     let mut request = message(3, mac, &[(50, &offer.address.octets()), (54, &SERVER.octets())]);
     request.known = known;
     let ack = act(network, leases, &request, now)?;
-    assert_eq!((ack.kind, ack.address), (ReplyKind::Ack, offer.address));
+    assert_eq!((ack.kind, ack.address), (DhcpReply::Ack, offer.address));
     Ok(ack.address)
 }
 

@@ -1,36 +1,35 @@
 //! One of our IPv4 addresses: DHCP, the PXE boot server, file services, and link-layer sockets.
 
-use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use netboot_protocol::{BOOT_SERVER_PORT, Mode, Network};
+use parking_lot::Mutex;
 
-use super::{FileSockets, Shared, Tasks, address_at, failed, names};
+use super::{BoundNetwork, FileSockets, address_at, failed, names, or_without};
 use crate::config::Config;
-use crate::dhcp::DhcpService;
-use crate::farewell::Farewells;
+use crate::dhcp::Shell;
+use crate::dhcp::probe::Prober;
+use crate::dhcp::release_frames::ReleaseFrames;
+use crate::dhcp::server_listener::{Protocol, ServerListener};
+use crate::dhcp::v4::{DhcpV4, Sockets};
+use crate::error::NetbootError;
 use crate::link::LinkSocket;
 use crate::networks::{Family, Networks};
-use crate::probe::Prober;
 use crate::ra::Advertiser;
-use crate::server::{BoundNetwork, NetbootError};
-use crate::server_listener::{Protocol, ServerListener};
-use crate::socket::{DhcpSocket, Interface};
+use crate::shared::Shared;
+use crate::socket::DhcpSocket;
 use crate::source::BootSource;
+use crate::tasks::Tasks;
 
 /// The sockets on one of our addresses.
 pub(crate) struct EndpointV4 {
     server: Ipv4Addr,
     networks: Vec<Network>,
-    dhcp: DhcpSocket,
-    boot_server: DhcpSocket,
+    dhcp: Sockets,
     files: FileSockets,
     advertiser: Option<Advertiser>,
-    arp: Option<Arc<Prober>>,
-    echo: Option<Arc<Prober>>,
     listener: Option<ServerListener>,
-    farewells: Option<Farewells>,
 }
 
 impl EndpointV4 {
@@ -42,25 +41,16 @@ impl EndpointV4 {
     ) -> Result<EndpointV4, NetbootError> {
         let names = names(&networks);
         let failed = |service, port| failed(service, &names, server.into(), port);
-        let open_dhcp = |port| {
-            if config.reply_to_source {
-                DhcpSocket::on_address(server, port)
-            } else {
-                DhcpSocket::on_interface(server, port)
-            }
-        };
-        let dhcp = open_dhcp(config.dhcp_port).map_err(failed("DHCP", config.dhcp_port))?;
+        let simulated = config.reply_to_source;
+        let open_dhcp = |port| DhcpSocket::open(server, port, simulated);
+        let main = open_dhcp(config.dhcp_port).map_err(failed("DHCP", config.dhcp_port))?;
         // Simulated servers share one address, so only one of them could have the well-known port.
-        let boot_server_port = if config.dhcp_port == 0 || config.reply_to_source {
-            0
-        } else {
-            BOOT_SERVER_PORT
-        };
-        let boot_server =
-            open_dhcp(boot_server_port).map_err(failed("the PXE boot server", boot_server_port))?;
+        let only = config.dhcp_port != 0 && !simulated;
+        let port = if only { BOOT_SERVER_PORT } else { 0 };
+        let boot_server = open_dhcp(port).map_err(failed("the PXE boot server", port))?;
         let files = FileSockets::open(config, server.into(), &names).await?;
         // None for simulated machines.
-        let interface = dhcp.interface();
+        let interface = main.interface();
         let wanted = networks.iter().any(|network| {
             network.is_local() && network.mode() != Mode::Observe && network.settings().router_advertisements
         });
@@ -73,34 +63,44 @@ impl EndpointV4 {
             opened.ok()
         });
         let local = networks.iter().find(|network| network.is_local());
-        let (arp, listener, farewells) = match local.zip(interface) {
-            Some((network, interface)) => {
-                let (arp, listener) = on_the_link(server, interface, network, states);
-                (arp, listener, Farewells::open(interface).ok())
-            }
-            None => (None, None, None),
-        };
+        let on_link = local.zip(interface);
+        let arp = on_link.and_then(|(network, interface)| {
+            let socket = LinkSocket::arp(interface);
+            let socket = or_without(socket, network, "addresses are offered without an ARP probe")?;
+            Some(Arc::new(Prober::by_arp(socket)))
+        });
+        let listener = on_link.and_then(|(network, interface)| {
+            let link = LinkSocket::server_replies(interface);
+            let link = or_without(link, network, "other DHCP servers cannot be heard")?;
+            states.watched(network, Family::V4);
+            Some(ServerListener {
+                link,
+                protocol: Protocol::V4 { server },
+                network: network.clone(),
+                networks: states.clone(),
+                arp: arp.clone(),
+            })
+        });
         let probes =
             |network: &&Network| network.mode() == Mode::Server && network.settings().probe_addresses;
         let relayed = networks.iter().find(probes).filter(|_| interface.is_some());
         let echo = relayed.and_then(|network| {
-            let opened = Prober::by_echo(server).inspect_err(without(
-                network,
-                "addresses behind a relay are offered without probing them first",
-            ));
-            opened.ok().map(Arc::new)
+            let without = "addresses behind a relay are offered without probing them first";
+            or_without(Prober::by_echo(server), network, without).map(Arc::new)
         });
         Ok(EndpointV4 {
             server,
+            dhcp: Sockets {
+                release_frames: on_link.and_then(|(_, interface)| ReleaseFrames::open(interface).ok()),
+                main,
+                boot_server,
+                arp,
+                echo,
+            },
             networks,
-            dhcp,
-            boot_server,
             files,
             advertiser,
-            arp,
-            echo,
             listener,
-            farewells,
         })
     }
 
@@ -110,8 +110,8 @@ impl EndpointV4 {
         let one = |network: &Network| {
             Ok(BoundNetwork {
                 network: network.name().to_owned(),
-                dhcp: address(self.dhcp.local_addr())?,
-                boot_server: address(self.boot_server.local_addr())?,
+                dhcp: address(self.dhcp.main.local_addr())?,
+                boot_server: address(self.dhcp.boot_server.local_addr())?,
                 tftp: address(self.files.tftp.local_addr())?,
                 http: address(self.files.http.local_addr())?,
                 v6: None,
@@ -122,23 +122,20 @@ impl EndpointV4 {
 
     pub(crate) fn start<S: BootSource>(self, shared: &Arc<Shared<S>>, tasks: &mut Tasks) {
         let cancel = &shared.cancel;
-        let dhcp = DhcpService {
-            socket: self.dhcp,
-            boot_server: self.boot_server,
+        for prober in [&self.dhcp.arp, &self.dhcp.echo].into_iter().flatten() {
+            tasks.spawn(prober.clone().serve(cancel.clone()));
+        }
+        let names = self.networks.iter().map(|n| (n.name(), n.is_local()));
+        let dhcp = DhcpV4 {
+            shell: Shell::new("DHCP", names, &shared.leases, shared),
+            sockets: self.dhcp,
             networks: self.networks.clone(),
             http_port: self.files.http_port,
-            arp: self.arp.clone(),
-            echo: self.echo.clone(),
-            farewells: self.farewells,
             relays: Mutex::default(),
             claims: Mutex::default(),
-            shared: shared.clone(),
         };
         tasks.spawn(dhcp.serve());
         self.files.start(self.networks, shared, tasks);
-        for prober in [self.arp, self.echo].into_iter().flatten() {
-            tasks.spawn(prober.serve(cancel.clone()));
-        }
         if let Some(listener) = self.listener {
             tasks.spawn(listener.serve(cancel.clone()));
         }
@@ -146,38 +143,4 @@ impl EndpointV4 {
             tasks.spawn(advertiser.serve(cancel.clone()));
         }
     }
-}
-
-fn without<'a>(network: &'a Network, what: &'static str) -> impl Fn(&io::Error) + 'a {
-    move |error| {
-        let network = network.name();
-        tracing::warn!(%error, network, "{what}: give the process CAP_NET_RAW");
-    }
-}
-
-/// ARP probes and the listener for other servers. Without CAP_NET_RAW the service runs without them.
-fn on_the_link(
-    server: Ipv4Addr,
-    interface: &Interface,
-    network: &Network,
-    states: &Networks,
-) -> (Option<Arc<Prober>>, Option<ServerListener>) {
-    let arp = LinkSocket::arp(interface)
-        .inspect_err(without(network, "addresses are offered without an ARP probe"))
-        .ok()
-        .map(|socket| Arc::new(Prober::by_arp(socket)));
-    let listener = LinkSocket::server_replies(interface)
-        .inspect_err(without(network, "other DHCP servers cannot be heard"))
-        .ok()
-        .map(|link| ServerListener {
-            link,
-            protocol: Protocol::V4 { server },
-            network: network.clone(),
-            networks: states.clone(),
-            arp: arp.clone(),
-        });
-    if listener.is_some() {
-        states.watched(network, Family::V4);
-    }
-    (arp, listener)
 }

@@ -7,16 +7,19 @@ use std::time::{Duration, Instant};
 
 use netboot_protocol::{Mode, Network};
 
-use super::{FileSockets, Shared, Tasks, address_at, failed, names};
+use super::{BoundV6, FileSockets, address_at, failed, names, or_without};
 use crate::config::Config;
-use crate::dhcp6::Dhcp6Service;
+use crate::dhcp::Shell;
+use crate::dhcp::server_listener::{Protocol, ServerListener};
+use crate::dhcp::v6::DhcpV6;
+use crate::error::NetbootError;
 use crate::link::LinkSocket;
 use crate::networks::{Family, Networks};
-use crate::server::{BoundV6, NetbootError};
-use crate::server_listener::{Protocol, ServerListener};
+use crate::shared::Shared;
 use crate::socket::interface_of;
 use crate::socket6::{Dhcp6Socket, PORT};
 use crate::source::BootSource;
+use crate::tasks::Tasks;
 
 /// How long duplicate address detection may keep an IPv6 address tentative.
 const TENTATIVE: Duration = Duration::from_secs(4);
@@ -53,11 +56,8 @@ impl EndpointV6 {
                 opened => break opened?,
             }
         };
-        let (dhcp, port) = if config.reply_to_source {
-            (Dhcp6Socket::on_address(server, 0), 0)
-        } else {
-            (Dhcp6Socket::on_interface(server, PORT), PORT)
-        };
+        let port = if config.reply_to_source { 0 } else { PORT };
+        let dhcp = Dhcp6Socket::open(server, port, config.reply_to_source);
         let dhcp = dhcp.map_err(failed("DHCPv6", &names, server.into(), port))?;
         // An observer must not send, and a server's answers go only to the client that asked.
         let serves = |network: &&Network| {
@@ -69,10 +69,7 @@ impl EndpointV6 {
         let listener = local.and_then(|network| {
             let opened = interface_of(server)
                 .and_then(|interface| Ok((LinkSocket::server_replies_v6(&interface)?, interface)));
-            let opened = opened.inspect_err(|error| {
-                tracing::warn!(%error, network = network.name(), "other DHCPv6 servers cannot be heard: give the process CAP_NET_RAW");
-            });
-            let (link, interface) = opened.ok()?;
+            let (link, interface) = or_without(opened, network, "other DHCPv6 servers cannot be heard")?;
             states.watched(network, Family::V6);
             Some(ServerListener {
                 link,
@@ -112,12 +109,14 @@ impl EndpointV6 {
     }
 
     pub(crate) fn start<S: BootSource>(self, shared: &Arc<Shared<S>>, tasks: &mut Tasks) {
-        let dhcp = Dhcp6Service {
+        let networks: Vec<_> = self.networks.iter().filter_map(|n| n.v6().cloned()).collect();
+        let names = networks.iter().map(|n| (n.name(), n.is_local()));
+        let dhcp = DhcpV6 {
+            shell: Shell::new("DHCPv6", names, &shared.leases6, shared),
             socket: self.dhcp,
-            networks: self.networks.iter().filter_map(|n| n.v6().cloned()).collect(),
+            networks,
             http_port: self.files.http_port,
             duid: self.duid,
-            shared: shared.clone(),
         };
         tasks.spawn(dhcp.serve());
         self.files.start(self.networks, shared, tasks);

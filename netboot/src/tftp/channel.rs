@@ -14,8 +14,9 @@ use netboot_protocol::tftp::{Limits, Transfer};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, getsockopt, sendmsg, sockopt};
+use nix::{getsockopt_impl, libc, sockopt_impl};
 
-use super::content::Reader;
+use crate::content::Reader;
 
 /// Most datagrams of one call (the kernel's UDP_MAX_SEGMENTS, 64 until Linux 6.9) and their total bytes.
 const SEGMENTS: u64 = 64;
@@ -44,7 +45,7 @@ enum Link {
     Own(UdpSocket),
     /// On the server's port: its receiver passes on this client's datagrams. The socket does not block.
     Shared {
-        door: Arc<UdpSocket>,
+        server: Arc<UdpSocket>,
         local: IpAddr,
         client: SocketAddr,
         inbox: Receiver<Box<[u8]>>,
@@ -74,7 +75,7 @@ impl Channel {
 
     /// Uses the server's port; the client's datagrams arrive by `inbox`.
     pub(super) fn shared(
-        door: Arc<UdpSocket>,
+        server: Arc<UdpSocket>,
         inbox: Receiver<Box<[u8]>>,
         local: IpAddr,
         client: SocketAddr,
@@ -82,7 +83,7 @@ impl Channel {
     ) -> Channel {
         Channel {
             link: Link::Shared {
-                door,
+                server,
                 local,
                 client,
                 inbox,
@@ -143,16 +144,14 @@ impl Channel {
         let flags = MsgFlags::empty();
         match &self.link {
             Link::Own(socket) => sendmsg::<()>(socket.as_raw_fd(), slices, batch, flags, None).map(drop),
-            Link::Shared { door, client, .. } => {
+            Link::Shared { server, client, .. } => {
                 let to = SockaddrStorage::from(*client);
-                let send = || sendmsg(door.as_raw_fd(), slices, batch, flags, Some(&to)).map(drop);
+                let send = || sendmsg(server.as_raw_fd(), slices, batch, flags, Some(&to)).map(drop);
                 match send() {
                     Err(Errno::EAGAIN) => {
-                        let mut room = [PollFd::new(door.as_fd(), PollFlags::POLLOUT)];
-                        poll(
-                            &mut room,
-                            PollTimeout::try_from(LONGEST_SEND).unwrap_or(PollTimeout::ZERO),
-                        )?;
+                        let mut room = [PollFd::new(server.as_fd(), PollFlags::POLLOUT)];
+                        let limit = PollTimeout::try_from(LONGEST_SEND).unwrap_or(PollTimeout::ZERO);
+                        poll(&mut room, limit)?;
                         send()
                     }
                     sent => sent,
@@ -218,35 +217,25 @@ impl Channel {
     }
 }
 
+sockopt_impl!(
+    /// The path MTU of a connected IPv6 socket; nix has it for IPv4 only.
+    Ipv6Mtu,
+    GetOnly,
+    libc::IPPROTO_IPV6,
+    libc::IPV6_MTU,
+    libc::c_int
+);
+
 /// What fits the path of a connected socket.
 fn of_path(socket: &UdpSocket) -> Limits {
     let v6 = socket.peer_addr().is_ok_and(|peer| peer.is_ipv6());
     let told = if v6 {
-        mtu_v6(socket)
+        getsockopt(socket, Ipv6Mtu)
     } else {
-        getsockopt(socket, sockopt::IpMtu).ok()
+        getsockopt(socket, sockopt::IpMtu)
     };
-    let mtu = told.and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(ETHERNET);
-    Limits::for_mtu(mtu, v6)
-}
-
-/// The path MTU of a connected IPv6 socket; nix has it for IPv4 only.
-fn mtu_v6(socket: &UdpSocket) -> Option<i32> {
-    use nix::libc;
-    let mut mtu: libc::c_int = 0;
-    let mut size = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `size` bytes to `mtu`, which is that large, and both outlive the
-    // call.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IPV6,
-            libc::IPV6_MTU,
-            (&raw mut mtu).cast(),
-            &mut size,
-        )
-    };
-    (result == 0).then_some(mtu)
+    let mtu = told.ok().and_then(|mtu| u32::try_from(mtu).ok());
+    Limits::for_mtu(mtu.unwrap_or(ETHERNET), v6)
 }
 
 /// Waits until one of the channels has a datagram or an error, and returns which. Only channels with a port

@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use netboot_protocol::tftp::{Repeat, repeated};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
-
-use crate::leases::lock;
 
 /// ACKs have 4 bytes; an ERROR's text may be cut.
 pub(super) const REPLY: usize = 512;
@@ -18,34 +16,26 @@ pub(super) const REPLY: usize = 512;
 const WAITING: usize = 64;
 
 /// What the receiving task can see of a transfer.
-pub(super) struct Activity {
-    begun: Instant,
-    answered: AtomicBool,
-    oack: AtomicBool,
-    /// Milliseconds since `begun`.
-    last: AtomicU64,
+pub(super) struct Activity(Mutex<Heard>);
+
+#[derive(Clone, Copy)]
+struct Heard {
+    answered: bool,
+    oack: bool,
+    last: Instant,
 }
 
 impl Activity {
     /// The client has sent something.
     pub(super) fn now(&self, answered: bool) {
-        self.last.store(self.ms(), Ordering::Relaxed);
-        if answered {
-            self.answered.store(true, Ordering::Relaxed);
-        }
+        let mut heard = self.0.lock();
+        heard.last = Instant::now();
+        heard.answered |= answered;
     }
 
     /// The transfer began with an OACK.
     pub(super) fn offers_options(&self) {
-        self.oack.store(true, Ordering::Relaxed);
-    }
-
-    fn ms(&self) -> u64 {
-        self.begun.elapsed().as_millis() as u64
-    }
-
-    fn idle(&self) -> Duration {
-        Duration::from_millis(self.ms().saturating_sub(self.last.load(Ordering::Relaxed)))
+        self.0.lock().oack = true;
     }
 }
 
@@ -76,16 +66,13 @@ impl Live {
     /// Decides what a request means if `client` already has a transfer. `one_port`: a new one stays on the
     /// server's port. `None`: the request belongs to a running transfer, which has been told.
     pub(super) fn admit(&self, client: SocketAddr, request: &[u8], one_port: bool) -> Option<Entry> {
-        let mut table = lock(&self.0);
+        let mut table = self.0.lock();
         if let Some(running) = table.get_mut(&client) {
             let same = *running.request == *request;
             running.asked += u32::from(same);
             let activity = &running.activity;
-            let (answered, oack) = (
-                activity.answered.load(Ordering::Relaxed),
-                activity.oack.load(Ordering::Relaxed),
-            );
-            let decided = repeated(same, answered, oack, running.asked, activity.idle());
+            let Heard { answered, oack, last } = *activity.0.lock();
+            let decided = repeated(same, answered, oack, running.asked, last.elapsed());
             if decided == Repeat::Ignore {
                 return None;
             }
@@ -98,12 +85,11 @@ impl Live {
         }
         let (repeats, told) = mpsc::channel(4);
         let (inbox, arrives) = one_port.then(|| sync_channel(WAITING)).unzip();
-        let activity = Arc::new(Activity {
-            begun: Instant::now(),
-            answered: AtomicBool::new(false),
-            oack: AtomicBool::new(false),
-            last: AtomicU64::new(0),
-        });
+        let activity = Arc::new(Activity(Mutex::new(Heard {
+            answered: false,
+            oack: false,
+            last: Instant::now(),
+        })));
         table.insert(
             client,
             Running {
@@ -125,7 +111,7 @@ impl Live {
 
     /// Passes a datagram to this client's transfer on the server's port, if there is one.
     pub(super) fn deliver(&self, client: SocketAddr, datagram: &[u8]) {
-        let table = lock(&self.0);
+        let table = self.0.lock();
         if let Some(inbox) = table.get(&client).and_then(|running| running.inbox.as_ref()) {
             // Full: lost, as in a socket's buffer.
             let _ = inbox.try_send(datagram[..datagram.len().min(REPLY)].into());
@@ -135,7 +121,7 @@ impl Live {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let mut table = lock(&self.live.0);
+        let mut table = self.live.0.lock();
         // Another transfer may have replaced this one.
         let running = table.get(&self.client);
         if running.is_some_and(|running| Arc::ptr_eq(&running.activity, &self.activity)) {

@@ -15,8 +15,8 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
 
 use super::channel::{Batches, Channel, either};
-use super::content::{Content, Reader};
 use super::live::{Activity, Entry, REPLY};
+use crate::content::{Content, Reader};
 use crate::running::Meter;
 
 /// How soon a transfer notices a message from the receiving task.
@@ -89,7 +89,7 @@ impl Job {
         }
         while ended.is_none() {
             self.meter.set(line.transfer.acknowledged_bytes());
-            ended = match self.told(done) {
+            ended = match self.signal(done) {
                 Some(Repeat::Replace) => Some(Outcome::Superseded),
                 _ => match line.tick().1 {
                     Some(outcome) => Some(outcome),
@@ -110,7 +110,7 @@ impl Job {
         let mut plain: Option<Line> = None;
         let mut wants_plain = false;
         while !line.transfer.is_answered() {
-            let ended = match self.told(done) {
+            let ended = match self.signal(done) {
                 Some(Repeat::Replace) => return Ok(Some(Outcome::Superseded)),
                 Some(Repeat::Resend) => {
                     let step = line.transfer.asked_again(line.now());
@@ -182,7 +182,7 @@ impl Job {
         Ok(None)
     }
 
-    fn told(&mut self, done: &oneshot::Sender<Ended>) -> Option<Repeat> {
+    fn signal(&mut self, done: &oneshot::Sender<Ended>) -> Option<Repeat> {
         match self.entry.repeats.try_recv() {
             Ok(repeat) => Some(repeat),
             Err(TryRecvError::Disconnected) => Some(Repeat::Replace),
@@ -192,12 +192,7 @@ impl Job {
 }
 
 fn transfer(channel: &Channel, file: &Content, accepted: &Accepted) -> Transfer {
-    let transfer = Transfer::new(accepted, file.len());
-    if channel.is_shared() {
-        transfer.on_one_port()
-    } else {
-        transfer
-    }
+    Transfer::new(accepted, file.len()).on_one_port(channel.is_shared())
 }
 
 /// A transfer on its socket.

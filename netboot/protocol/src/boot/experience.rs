@@ -46,10 +46,10 @@ impl FromStr for NicModel {
         let words: Result<Vec<Vec<u8>>, _> = text.split(':').map(hex::decode).collect();
         let words = words.map_err(|_| ())?;
         match words.iter().map(Vec::as_slice).collect::<Vec<_>>()[..] {
-            [&[a, b], &[c, d]] => Ok(NicModel::Pci(
-                u16::from_be_bytes([a, b]),
-                u16::from_be_bytes([c, d]),
-            )),
+            [&[a, b], &[c, d]] => {
+                let number = u16::from_be_bytes;
+                Ok(NicModel::Pci(number([a, b]), number([c, d])))
+            }
             [&[a], &[b], &[c]] => Ok(NicModel::Oui([a, b, c])),
             _ => Err(()),
         }

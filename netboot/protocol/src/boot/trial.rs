@@ -144,7 +144,7 @@ impl Trial {
 
     /// Whether its firmware refused a loader, or started only a signed one: then its history is about Secure
     /// Boot.
-    pub fn is_secure_boot(&self) -> bool {
+    fn is_secure_boot(&self) -> bool {
         self.failed.iter().any(|(_, why)| *why == Failure::Refused)
             || self.worked.is_some_and(Loader::is_signed)
     }
@@ -154,7 +154,7 @@ impl Trial {
     }
 
     /// Every loader that failed, before or after one worked.
-    pub fn ever_failed(&self) -> impl Iterator<Item = Loader> + '_ {
+    fn ever_failed(&self) -> impl Iterator<Item = Loader> + '_ {
         let now = self.failed.iter().map(|(loader, _)| *loader);
         let before = self.overcome.iter().copied();
         now.chain(before.filter(|loader| !self.has_failed(*loader)))
@@ -169,26 +169,14 @@ impl Trial {
         model: &Experience,
         available: impl Fn(Loader) -> bool,
     ) -> Option<Loader> {
-        let mut list: Vec<Loader> = Loader::list(kind)
-            .iter()
-            .copied()
-            .filter(|l| available(*l))
-            .collect();
+        let mut list = Loader::list(kind).to_vec();
+        list.retain(|loader| available(*loader));
         model.sort(&mut list);
-        if let Some(worked) = self.worked.filter(|loader| list.contains(loader)) {
-            return Some(worked);
-        }
+        let find = |fits: &dyn Fn(Loader) -> bool| list.iter().copied().find(|loader| fits(*loader));
         let refused = self.failed.iter().any(|(_, why)| *why == Failure::Refused);
-        let signed = list
-            .iter()
-            .copied()
-            .find(|l| l.is_signed() && !self.has_failed(*l));
-        if refused && signed.is_some() {
-            return signed;
-        }
-        list.iter()
-            .copied()
-            .find(|l| !self.has_failed(*l))
+        find(&|loader| self.worked == Some(loader))
+            .or_else(|| find(&|loader| refused && loader.is_signed() && !self.has_failed(loader)))
+            .or_else(|| find(&|loader| !self.has_failed(loader)))
             .or(list.first().copied())
     }
 
@@ -203,14 +191,12 @@ impl Trial {
         let failed: Vec<String> = self
             .failed
             .iter()
-            .map(|(loader, why)| match why {
-                Failure::Refused => format!(
-                    "{} was fetched completely and refused at once, as Secure Boot does with unsigned programs",
-                    loader.file()
-                ),
-                Failure::NoProgress => {
-                    format!("{} was fetched completely and made no progress", loader.file())
-                }
+            .map(|(loader, why)| {
+                let then = match why {
+                    Failure::Refused => "refused at once, as Secure Boot does with unsigned programs",
+                    Failure::NoProgress => "made no progress",
+                };
+                format!("{} was fetched completely and {then}", loader.file())
             })
             .collect();
         let Some((last, why)) = self.failed.last() else {

@@ -3,75 +3,12 @@
 use std::net::Ipv4Addr;
 
 use inventory_api::Mac;
-use serde::{Deserialize, Serialize};
 
 use crate::dhcp4::client::{PxeClient, user_classes};
-use crate::dhcp4::code;
+use crate::dhcp4::code::relay;
 use crate::dhcp4::options::Options;
 use crate::dhcp4::packet::RawOptions;
-use crate::network::settings::{CustomOption, NetworkSettings, Route};
-use crate::network::written::one_or_many;
-
-/// A class in the configuration, `[[network.class]]`. Settings left out are the network's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ClassSettings {
-    /// Name, for messages.
-    pub name: String,
-    /// Which clients belong to the class.
-    #[serde(rename = "match")]
-    pub matches: ClassMatch,
-    /// Default gateways (option 3). In the file one address or a list.
-    #[serde(
-        rename = "router",
-        deserialize_with = "one_or_many",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub routers: Vec<Ipv4Addr>,
-    /// Name servers (option 6).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub dns: Vec<Ipv4Addr>,
-    /// Domain (option 15).
-    pub domain: Option<String>,
-    /// Search domains (option 119).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub search: Vec<String>,
-    /// Time servers (option 42).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ntp: Vec<Ipv4Addr>,
-    /// MTU in bytes (option 26).
-    pub mtu: Option<u16>,
-    /// Static routes (option 121).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub routes: Vec<Route>,
-    /// Other options, in addition to the network's. Here 43, 60, 66 and 67 are allowed too: they go to
-    /// clients that Slipway has no boot file for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub options: Vec<CustomOption>,
-    /// Like [`NetworkSettings::next_server`].
-    pub next_server: Option<Ipv4Addr>,
-    /// Like [`NetworkSettings::ipv6_only_seconds`].
-    pub ipv6_only_seconds: Option<u32>,
-    /// Lease time in seconds, for firmware too.
-    pub lease_seconds: Option<u32>,
-}
-
-/// All given conditions must hold. Text is compared case-insensitively, and `*` matches any bytes; a value
-/// starting with `0x` is hexadecimal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ClassMatch {
-    /// Option 60.
-    pub vendor_class: Option<String>,
-    /// Option 77: the whole of it, or one of its classes (RFC 3004).
-    pub user_class: Option<String>,
-    /// The relay's circuit id (option 82.1).
-    pub circuit_id: Option<String>,
-    /// The relay's remote id (option 82.2).
-    pub remote_id: Option<String>,
-    /// The client's MAC, or its first digits and `*`.
-    pub mac: Option<String>,
-}
+use crate::network::settings::{ClassSettings, NetworkSettings};
 
 /// A checked class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,16 +43,8 @@ impl Class {
         let given = [
             (Field::VendorClass, "vendor_class", &given.vendor_class),
             (Field::UserClass, "user_class", &given.user_class),
-            (
-                Field::Relay(code::relay::CIRCUIT_ID),
-                "circuit_id",
-                &given.circuit_id,
-            ),
-            (
-                Field::Relay(code::relay::REMOTE_ID),
-                "remote_id",
-                &given.remote_id,
-            ),
+            (Field::Relay(relay::CIRCUIT_ID), "circuit_id", &given.circuit_id),
+            (Field::Relay(relay::REMOTE_ID), "remote_id", &given.remote_id),
             (Field::Mac, "mac", &given.mac),
         ];
         let mut matches = Vec::new();

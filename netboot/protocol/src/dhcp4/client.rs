@@ -4,44 +4,30 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use inventory_api::Mac;
 use inventory_api::boot::DhcpFacts;
-use inventory_api::dhcp::DhcpMessage;
 
 use crate::boot::architecture::{ClientKind, firmware, raspberry_pi};
 use crate::boot::loader::Loader;
 use crate::codes::Unanswered;
 use crate::dhcp4::code;
-use crate::dhcp4::packet::{Packet, RawOptions};
-use crate::network::lease::fnv;
-use crate::stranger::{Stranger, printable, stranger};
+use crate::dhcp4::packet::{RawOptions, parse};
+use crate::hash::fnv;
+use crate::message::message_kinds;
+use crate::stranger::{Asker, Stranger, stranger};
 
 /// User class of our own second stage (RFC 3004 or raw).
-pub const SLIPWAY_USER_CLASS: &[u8] = b"slipway";
+const SLIPWAY_USER_CLASS: &[u8] = b"slipway";
 
-/// What a message asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageKind {
+message_kinds! {
     /// Is there a server?
-    Discover,
+    Discover = 1;
     /// Accept, confirm or renew an address.
-    Request,
+    Request = 3;
     /// The address is in use by another host.
-    Decline,
+    Decline = 4;
     /// The address is given back.
-    Release,
+    Release = 7;
     /// Settings without an address.
-    Inform,
-}
-
-impl From<MessageKind> for DhcpMessage {
-    fn from(message: MessageKind) -> DhcpMessage {
-        match message {
-            MessageKind::Discover => DhcpMessage::Discover,
-            MessageKind::Request => DhcpMessage::Request,
-            MessageKind::Decline => DhcpMessage::Decline,
-            MessageKind::Release => DhcpMessage::Release,
-            MessageKind::Inform => DhcpMessage::Inform,
-        }
-    }
+    Inform = 8;
 }
 
 /// A client and its message.
@@ -107,29 +93,28 @@ pub struct PxeClient {
 }
 
 impl PxeClient {
-    /// Who asks, as a stable short code: `BootEventKind::Dhcp`.
-    pub fn code(&self) -> &'static str {
-        match self.kind {
-            ClientKind::Other => self.stranger.code(),
-            kind => kind.code(),
-        }
-    }
-
-    /// What the message says besides its kind, for the journey.
-    pub fn facts(&self) -> DhcpFacts {
+    /// Who asks and what the message says, for the log and the journey.
+    pub fn asker(&self) -> Asker {
         let address = |ip: Ipv4Addr| (!ip.is_unspecified()).then_some(IpAddr::V4(ip));
-        DhcpFacts {
-            relay: address(self.giaddr),
-            server: self.server_id.and_then(address),
-            wants: self.requested.and_then(address).or_else(|| address(self.ciaddr)),
-            architecture: self.architectures.first().copied(),
-            who: (self.kind == ClientKind::Other).then(|| self.stranger.name()),
-            vendor: (!self.vendor_class.is_empty()).then(|| printable(&self.vendor_class)),
-            uuid: self.guid.map(|guid| {
-                let parts = [&guid[..4], &guid[4..6], &guid[6..8], &guid[8..10], &guid[10..]];
-                parts.map(hex::encode).join("-")
-            }),
-            to_boot_server: self.to_boot_server,
+        let uuid = |guid: [u8; 16]| {
+            let parts = [&guid[..4], &guid[4..6], &guid[6..8], &guid[8..10], &guid[10..]];
+            parts.map(hex::encode).join("-")
+        };
+        Asker {
+            mac: self.mac,
+            known: self.known,
+            message: self.message.into(),
+            client: self.stranger.client(self.kind).to_owned(),
+            facts: DhcpFacts {
+                relay: address(self.giaddr),
+                server: self.server_id.and_then(address),
+                wants: self.requested.and_then(address).or_else(|| address(self.ciaddr)),
+                uuid: self.guid.map(uuid),
+                to_boot_server: self.to_boot_server,
+                ..self
+                    .stranger
+                    .facts(self.kind, &self.vendor_class, &self.architectures)
+            },
         }
     }
 
@@ -140,23 +125,20 @@ impl PxeClient {
     }
 
     /// Whether replies must be broadcast.
-    pub fn wants_broadcast(&self) -> bool {
+    pub(crate) fn wants_broadcast(&self) -> bool {
         self.flags & 0x8000 != 0
     }
 
-    /// A sub-option of the relay's option 82.
+    /// An address that a relay puts into its option 82.
     fn relay_address(&self, code: u8) -> Option<Ipv4Addr> {
-        let options = RawOptions::of(self.relay.as_deref()?);
-        Some(<[u8; 4]>::try_from(options.get(code)?).ok()?.into())
+        let relay = self.relay.as_deref().filter(|_| !self.giaddr.is_unspecified())?;
+        Some(<[u8; 4]>::try_from(RawOptions::of(relay).get(code)?).ok()?.into())
     }
 
     /// The subnet requested explicitly: the relay's link selection (RFC 3527, 82.5), else the client's own
     /// choice (RFC 3011, option 118).
     pub fn selected(&self) -> Option<Ipv4Addr> {
-        let relay = { Some(self.giaddr) }.filter(|ip| !ip.is_unspecified());
-        relay
-            .and_then(|_| self.relay_address(code::relay::LINK_SELECTION))
-            .or(self.subnet)
+        self.relay_address(code::relay::LINK_SELECTION).or(self.subnet)
     }
 
     /// The address it already uses and renews, releases or asks about. In a DISCOVER, in a DECLINE, and in a
@@ -174,64 +156,56 @@ impl PxeClient {
         (means && !self.ciaddr.is_unspecified()).then_some(self.ciaddr)
     }
 
+    /// Whether firmware starts to look for a loader with this message. iPXE is a running loader.
+    pub fn restarts(&self) -> bool {
+        self.message == MessageKind::Discover && !matches!(self.kind, ClientKind::Ipxe { .. })
+    }
+
     /// Whether it requests an option (55).
     pub fn wants(&self, code: u8) -> bool {
         self.wanted.contains(&code)
     }
 
     /// A hash of its client identifier, for comparison; `None` without one.
-    pub fn client_mark(&self) -> Option<u32> {
+    pub(crate) fn client_mark(&self) -> Option<u32> {
         self.client_id.as_deref().map(fnv)
     }
 
     /// Server identifier override by the relay (RFC 5107, 82.11).
-    pub fn server_override(&self) -> Option<Ipv4Addr> {
-        if self.giaddr.is_unspecified() {
-            None
-        } else {
-            self.relay_address(code::relay::SERVER_OVERRIDE)
-        }
+    pub(crate) fn server_override(&self) -> Option<Ipv4Addr> {
+        self.relay_address(code::relay::SERVER_OVERRIDE)
     }
 }
 
 /// Who asks, or why we ignore the datagram.
 pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
-    let packet = Packet::parse(bytes)?;
-    let options = &packet.options;
-    let message = match options.get(code::MESSAGE_TYPE).and_then(|v| v.first().copied()) {
-        None => return Err(Unanswered::Bootp),
-        Some(1) => MessageKind::Discover,
-        Some(3) => MessageKind::Request,
-        Some(4) => MessageKind::Decline,
-        Some(7) => MessageKind::Release,
-        Some(8) => MessageKind::Inform,
-        Some(_) => return Err(Unanswered::MessageType),
+    let (header, options) = parse(bytes)?;
+    let number = options.get(code::MESSAGE_TYPE).and_then(|value| value.first());
+    let message = MessageKind::of(*number.ok_or(Unanswered::Bootp)?).ok_or(Unanswered::MessageType)?;
+    let all = |code| options.get(code).unwrap_or_default().to_vec();
+    let bounded = |code, most| {
+        let value = options.get(code).filter(|value| value.len() <= most);
+        value.map(<[u8]>::to_vec)
     };
+    let address = |code| options.address(code).filter(|ip| !ip.is_unspecified());
+    let chaddr = Mac(header.chaddr().try_into().map_err(|_| Unanswered::HardwareType)?);
+    let client_id = bounded(code::CLIENT_ID, 255).filter(|id| !id.is_empty());
+    let machine_id = bounded(code::MACHINE_ID, 255);
+    let (vendor_class, user_class) = (all(code::VENDOR_CLASS), all(code::USER_CLASS));
     let architectures = architectures(options.get(code::ARCHITECTURE));
-    let client_id = options
-        .get(code::CLIENT_ID)
-        .filter(|id| !id.is_empty() && id.len() <= 255);
-    let mac = identity(packet.chaddr, client_id);
-    let machine_id = options
-        .get(code::MACHINE_ID)
-        .filter(|id| id.len() <= 255)
-        .map(<[u8]>::to_vec);
+    let mac = identity(chaddr, client_id.as_deref());
     let said = kind(&SelfDescription {
-        vendor: options.get(code::VENDOR_CLASS).unwrap_or_default(),
-        user_class: options.get(code::USER_CLASS).unwrap_or_default(),
+        vendor: &vendor_class,
+        user_class: &user_class,
         features: options.get(code::IPXE).map(RawOptions::of),
         architectures: &architectures,
         mac,
     });
     Ok(PxeClient {
         mac,
-        chaddr: packet.chaddr,
-        kind: if packet.chaddr.is_junk() {
-            ClientKind::Other
-        } else {
-            said
-        },
-        stranger: stranger(options, &architectures),
+        chaddr,
+        kind: if chaddr.is_junk() { ClientKind::Other } else { said },
+        stranger: stranger(&options, &architectures),
         message,
         to_boot_server: false,
         from: None,
@@ -239,28 +213,21 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
         loader: None,
         guid: machine_id.as_deref().and_then(guid),
         architectures,
-        xid: packet.xid,
-        hops: packet.hops,
-        flags: packet.flags,
-        ciaddr: packet.ciaddr,
-        giaddr: packet.giaddr,
+        xid: header.xid(),
+        hops: header.hops(),
+        flags: header.flags().into(),
+        ciaddr: header.ciaddr(),
+        giaddr: header.giaddr(),
         relay: options.get(code::RELAY_AGENT).map(<[u8]>::to_vec),
-        requested: options
-            .address(code::REQUESTED_ADDRESS)
-            .filter(|ip| !ip.is_unspecified()),
+        requested: address(code::REQUESTED_ADDRESS),
         server_id: options.address(code::SERVER_ID),
         max_size: options.u16(code::MAX_SIZE),
-        wanted: options.get(code::PARAMETER_LIST).unwrap_or_default().to_vec(),
-        subnet: options
-            .address(code::SUBNET_SELECTION)
-            .filter(|ip| !ip.is_unspecified()),
-        fqdn: options
-            .get(code::FQDN)
-            .filter(|name| name.len() <= 258)
-            .map(<[u8]>::to_vec),
-        vendor_class: options.get(code::VENDOR_CLASS).unwrap_or_default().to_vec(),
-        user_class: options.get(code::USER_CLASS).unwrap_or_default().to_vec(),
-        client_id: client_id.map(<[u8]>::to_vec),
+        wanted: all(code::PARAMETER_LIST),
+        subnet: address(code::SUBNET_SELECTION),
+        fqdn: bounded(code::FQDN, 258),
+        vendor_class,
+        user_class,
+        client_id,
         machine_id,
     })
 }
@@ -297,17 +264,10 @@ pub(crate) struct SelfDescription<'a> {
 }
 
 pub(crate) fn kind(said: &SelfDescription<'_>) -> ClientKind {
-    let SelfDescription {
-        vendor,
-        user_class,
-        features,
-        architectures,
-        mac,
-    } = said;
+    let (vendor, user_class, architectures) = (said.vendor, said.user_class, said.architectures);
+    let features = said.features.as_ref();
     let efi = architectures.first().is_some_and(|&arch| arch != 0 && arch != 20)
-        || features
-            .as_ref()
-            .is_some_and(|f| f.get(code::ipxe::EFI).is_some());
+        || features.is_some_and(|f| f.get(code::ipxe::EFI).is_some());
     let ipxe = features.is_some() || has_class(user_class, b"iPXE") || has_class(user_class, b"gPXE");
     if has_class(user_class, SLIPWAY_USER_CLASS) {
         return ClientKind::SlipwayStage {
@@ -315,9 +275,8 @@ pub(crate) fn kind(said: &SelfDescription<'_>) -> ClientKind {
         };
     }
     if ipxe {
-        let http = features
-            .as_ref()
-            .is_none_or(|f| f.get(code::ipxe::HTTP).is_some_and(|v| v.iter().any(|&b| b != 0)));
+        let http = |f: &RawOptions| f.get(code::ipxe::HTTP).is_some_and(|v| v.iter().any(|&b| b != 0));
+        let http = features.is_none_or(http);
         return ClientKind::Ipxe { http, efi };
     }
     // The Raspberry Pi omits option 60 from its REQUEST (raspberrypi/rpi-eeprom#87). Only firmware sends an
@@ -326,17 +285,15 @@ pub(crate) fn kind(said: &SelfDescription<'_>) -> ClientKind {
     // U-Boot that boots by PXE sends an architecture; otherwise it wants its own files.
     let u_boot = vendor.starts_with(b"U-Boot") && architectures.iter().any(|arch| matches!(arch, 21..=24));
     // Match the prefix only: a bare "PXEClient" exists.
-    let (pxe, http) = (
-        unsaid || vendor.starts_with(b"PXEClient") || u_boot,
-        unsaid || vendor.starts_with(b"HTTPClient"),
-    );
+    let pxe = unsaid || vendor.starts_with(b"PXEClient") || u_boot;
+    let http = unsaid || vendor.starts_with(b"HTTPClient");
     if !pxe && !http {
         return ClientKind::Other;
     }
     let bios = architectures.first().is_none_or(|first| *first == 0);
     if pxe
         && bios
-        && let Some(pi) = raspberry_pi(*mac)
+        && let Some(pi) = raspberry_pi(said.mac)
     {
         return pi;
     }

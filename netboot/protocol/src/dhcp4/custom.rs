@@ -3,12 +3,14 @@
 use std::net::Ipv4Addr;
 
 use crate::dhcp4::code;
-use crate::dhcp4::options::LONGEST;
-use crate::fqdn::labels;
+use crate::names::labels;
 use crate::network::settings::{CustomOption, Route};
 
+/// The longest value of one option: more leaves no room for the others in a packet on Ethernet.
+pub(crate) const LONGEST: usize = 1024;
+
 /// Codes that Slipway sets itself, and the setting to use instead.
-const OURS: [(u8, &str); 31] = [
+const OURS: [(u8, &str); 33] = [
     (0, "it is padding"),
     (1, "`subnet` says it"),
     (3, "use `router`"),
@@ -40,6 +42,8 @@ const OURS: [(u8, &str); 31] = [
     (118, "clients send it"),
     (119, "use `search`"),
     (121, "use `routes`"),
+    (code::IPXE, "it is iPXE's"),
+    (255, "it is the end marker"),
 ];
 
 /// Codes of these that a class may set, for clients that Slipway does not boot.
@@ -61,9 +65,6 @@ pub(crate) fn custom_option(option: &CustomOption, of_class: bool) -> Result<(u8
     {
         return Err(format!("cannot be set by hand: {why}"));
     }
-    if option.code == code::IPXE || option.code == 255 {
-        return Err("cannot be set by hand: it is iPXE's or the end marker".to_owned());
-    }
     let bytes = match (&option.text, &option.addresses, &option.hex) {
         (Some(text), None, None) => text.clone().into_bytes(),
         (None, Some(addresses), None) => addresses.iter().flat_map(Ipv4Addr::octets).collect(),
@@ -76,22 +77,6 @@ pub(crate) fn custom_option(option: &CustomOption, of_class: bool) -> Result<(u8
     Ok((option.code, bytes))
 }
 
-/// Whether a text is a domain name that can be sent.
-pub fn is_domain(text: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
-    };
-    (1..=200).contains(&text.len()) && text.split('.').all(label)
-}
-
-/// Whether a text is a host name of one label that can be sent (option 12).
-pub fn is_host_name(text: &str) -> bool {
-    is_domain(text) && !text.contains('.') && text.len() <= 63
-}
-
 /// Option 119 (RFC 3397), without compression, which many clients misread.
 pub(crate) fn search_list(domains: &[String]) -> Vec<u8> {
     let whole = |domain: &String| [&labels(domain)[..], &[0]].concat();
@@ -99,8 +84,10 @@ pub(crate) fn search_list(domains: &[String]) -> Vec<u8> {
 }
 
 /// Option 121 (RFC 3442), with the default route if there is a router: clients that read 121 ignore option 3.
+/// Empty without routes.
 pub(crate) fn classless_routes(routes: &[Route], router: Option<Ipv4Addr>) -> Vec<u8> {
-    let default = router.filter(|_| routes.iter().all(|route| route.to.prefix_len() != 0));
+    let lacks_default = !routes.is_empty() && routes.iter().all(|route| route.to.prefix_len() != 0);
+    let default = router.filter(|_| lacks_default);
     let default = default.map(|via| Route {
         to: ipnet::Ipv4Net::default(),
         via,

@@ -13,6 +13,7 @@ use inventory_api::dhcp::DhcpReply;
 
 use crate::boot::BootFile;
 use crate::boot::architecture::ClientKind;
+use crate::decision::wire_type;
 use crate::dhcp4::client::PxeClient;
 use crate::dhcp4::code;
 use crate::dhcp4::custom::BOOT;
@@ -22,7 +23,7 @@ use crate::network::Network;
 use crate::network::lease::earlier;
 
 /// BOOTP's fixed size: relays drop anything shorter.
-pub const MIN_REPLY: usize = 300;
+const MIN_REPLY: usize = 300;
 /// IPv4 and UDP headers, which option 57 includes.
 const HEADERS: usize = 28;
 /// The header of a message and the magic cookie.
@@ -30,32 +31,11 @@ const FIXED: usize = 240;
 /// What every message needs: type, server, lease and netmask.
 const LEAST: usize = 24;
 
-/// Reply type, with its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplyKind {
-    /// OFFER.
-    Offer = 2,
-    /// ACK.
-    Ack = 5,
-    /// NAK.
-    Nak = 6,
-}
-
-impl From<ReplyKind> for DhcpReply {
-    fn from(kind: ReplyKind) -> DhcpReply {
-        match kind {
-            ReplyKind::Offer => DhcpReply::Offer,
-            ReplyKind::Ack => DhcpReply::Ack,
-            ReplyKind::Nak => DhcpReply::Nak,
-        }
-    }
-}
-
 /// What a reply says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyContent {
     /// Reply type.
-    pub kind: ReplyKind,
+    pub kind: DhcpReply,
     /// The address; unspecified in a NAK and in the answer to an INFORM.
     pub address: Ipv4Addr,
     /// The lease time in seconds, if there is a lease.
@@ -70,7 +50,7 @@ pub struct ReplyContent {
 
 impl ReplyContent {
     /// A reply without address and lease.
-    pub(crate) fn new(kind: ReplyKind, boot: BootFile) -> ReplyContent {
+    pub(crate) fn new(kind: DhcpReply, boot: BootFile) -> ReplyContent {
         ReplyContent {
             kind,
             address: Ipv4Addr::UNSPECIFIED,
@@ -215,17 +195,14 @@ fn written(options: &Options) -> Vec<u8> {
 fn options(client: &PxeClient, network: &Network, content: &ReplyContent) -> Options {
     let server = client.server_override().unwrap_or(network.server());
     let mut options = vec![
-        (code::MESSAGE_TYPE, vec![content.kind as u8]),
+        (code::MESSAGE_TYPE, vec![wire_type(content.kind)]),
         (code::SERVER_ID, server.octets().to_vec()),
     ];
-    if let Some(id) = &client.client_id {
-        options.push((code::CLIENT_ID, id.clone())); // RFC 6842
-    }
-    if content.kind == ReplyKind::Nak {
-        options.push((
-            code::MESSAGE,
-            b"this address cannot be used here: request another".to_vec(),
-        ));
+    // RFC 6842.
+    options.extend(client.client_id.clone().map(|id| (code::CLIENT_ID, id)));
+    if content.kind == DhcpReply::Nak {
+        let why = b"this address cannot be used here: request another";
+        options.push((code::MESSAGE, why.to_vec()));
         return options;
     }
     if !content.proxy {
@@ -249,11 +226,8 @@ fn network_options(client: &PxeClient, network: &Network, content: &ReplyContent
         .and_then(|sent| fqdn::answer(sent, host_name, domain));
     options.extend(name.map(|name| (code::FQDN, name)));
     // RFC 3011: returned as it came.
-    options.extend(
-        client
-            .subnet
-            .map(|subnet| (code::SUBNET_SELECTION, subnet.octets().to_vec())),
-    );
+    let subnet = client.subnet.map(|subnet| subnet.octets().to_vec());
+    options.extend(subnet.map(|subnet| (code::SUBNET_SELECTION, subnet)));
     // A class's own boot options are only for clients that we do not boot.
     let ours = |code: u8| content.boot.name().is_some() && BOOT.contains(&code);
     let sent = fixed.iter().filter(|(code, _)| !ours(**code));
@@ -288,10 +262,8 @@ fn boot_options(client: &PxeClient, network: &Network, content: &ReplyContent, o
         options.push((code::VENDOR_CLASS, b"HTTPClient".to_vec()));
     }
     if matches!(boot, BootFile::Tftp(_)) {
-        options.push((
-            code::TFTP_SERVER,
-            with_nul(&boot_server(client, network, content).to_string()),
-        ));
+        let server = boot_server(client, network, content).to_string();
+        options.push((code::TFTP_SERVER, with_nul(&server)));
     }
     if ipxe && !content.proxy {
         // no-pxedhcp = 1: iPXE does not wait 3 s for a ProxyDHCP offer.
@@ -318,7 +290,7 @@ fn boot_server(client: &PxeClient, network: &Network, content: &ReplyContent) ->
 
 /// The name in the header's `file`: our boot file's, or the one configured for the client's class.
 fn file(client: &PxeClient, network: &Network, content: &ReplyContent) -> Option<String> {
-    if content.kind == ReplyKind::Nak {
+    if content.kind == DhcpReply::Nak {
         return None;
     }
     let ours = content.boot.name().map(str::to_owned);
@@ -332,7 +304,7 @@ fn file(client: &PxeClient, network: &Network, content: &ReplyContent) -> Option
 
 fn header(client: &PxeClient, network: &Network, content: &ReplyContent, file: Option<&str>) -> Vec<u8> {
     // RFC 2131, table 3: `ciaddr` only in an ACK, and only if the client uses its address.
-    let uses = client.uses().filter(|_| content.kind == ReplyKind::Ack);
+    let uses = client.uses().filter(|_| content.kind == DhcpReply::Ack);
     let mut message = Message::new_with_id(
         client.xid,
         uses.unwrap_or(Ipv4Addr::UNSPECIFIED),
@@ -350,7 +322,7 @@ fn header(client: &PxeClient, network: &Network, content: &ReplyContent, file: O
     let nowhere = content.address.is_unspecified() && uses.is_none() && !content.proxy;
     let broadcast = if nowhere { 0x8000 } else { 0 };
     message.set_flags((client.flags | broadcast).into());
-    if content.kind != ReplyKind::Nak {
+    if content.kind != DhcpReply::Nak {
         let server = boot_server(client, network, content);
         message.set_siaddr(server);
         if let Some(name) = file {

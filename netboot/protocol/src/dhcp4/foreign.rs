@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use dhcproto::v4::MAGIC;
+use inventory_api::dhcp::DhcpReply;
 use inventory_api::network::{Gives, OtherServer};
 use inventory_api::{Mac, UnixMs};
 
 use crate::codes::Unanswered;
+use crate::decision::wire_type;
 use crate::dhcp4::client::{MessageKind, PxeClient};
 use crate::dhcp4::code;
-use crate::dhcp4::encode::ReplyKind;
 use crate::dhcp4::packet::RawOptions;
 use crate::network::lease::Leases;
 use crate::network::settings::{Mode, NetworkSettings, OnForeignServer};
@@ -20,7 +21,7 @@ use crate::stranger::printable;
 /// Seconds between two questions, after the first few.
 pub const ASK_SECONDS: u64 = 60;
 /// Seconds after which a server counts as gone: three unanswered questions.
-pub const GONE_SECONDS: u64 = 3 * ASK_SECONDS + 10;
+const GONE_SECONDS: u64 = 3 * ASK_SECONDS + 10;
 /// Servers remembered per network.
 const MOST: usize = 16;
 /// Two consecutive answers of one server are at most this many ms apart, and at least [`APART_MS`].
@@ -29,9 +30,11 @@ const IN_TURN_MS: u64 = (ASK_SECONDS + 15) * 1000;
 const APART_MS: u64 = 500;
 
 /// Message types of a server's replies.
-const OFFER: u8 = ReplyKind::Offer as u8;
-const ACK: u8 = ReplyKind::Ack as u8;
-const NAK: u8 = ReplyKind::Nak as u8;
+const REPLIES: [u8; 3] = [
+    wire_type(DhcpReply::Offer),
+    wire_type(DhcpReply::Ack),
+    wire_type(DhcpReply::Nak),
+];
 
 /// An answer that some server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,15 +54,10 @@ pub fn read_reply(bytes: &[u8]) -> Option<ServerReply> {
         return None;
     }
     let options = RawOptions::of(&bytes[240..]);
-    let kind = options
-        .get(code::MESSAGE_TYPE)
-        .and_then(|value| value.first().copied());
-    let (true, Some(server)) = (
-        matches!(kind, Some(OFFER | ACK | NAK)),
-        options.address(code::SERVER_ID),
-    ) else {
-        return None;
-    };
+    let kind = options.get(code::MESSAGE_TYPE)?.first()?;
+    let server = options
+        .address(code::SERVER_ID)
+        .filter(|_| REPLIES.contains(kind))?;
     // An ACK to an INFORM has no address either, but servers that hand out addresses send no option 60 in it.
     let boot_only = fixed[16..20] == [0; 4] && options.get(code::VENDOR_CLASS).is_some();
     // Option 67, or the header's `file` field.

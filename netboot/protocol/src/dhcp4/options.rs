@@ -3,14 +3,11 @@
 use std::net::Ipv4Addr;
 
 use crate::dhcp4::code;
-use crate::dhcp4::custom::{classless_routes, custom_option, search_list};
+use crate::dhcp4::custom::{LONGEST, classless_routes, custom_option, search_list};
 use crate::network::settings::NetworkSettings;
 
 /// Options by code, before long ones are split (RFC 3396).
 pub(crate) type Options = Vec<(u8, Vec<u8>)>;
-
-/// The longest value of one option: more leaves no room for the others in a packet on Ethernet.
-pub const LONGEST: usize = 1024;
 
 /// The options that `settings` produce. `of_class`: boot options may be set by hand.
 ///
@@ -21,27 +18,16 @@ pub(crate) fn fixed_options(settings: &NetworkSettings, of_class: bool) -> Resul
     let text = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
     let mtu = settings.mtu.map(u16::to_be_bytes).map(Vec::from);
     let wait = settings.ipv6_only_seconds.map(u32::to_be_bytes).map(Vec::from);
-    let routes = if settings.routes.is_empty() {
-        Vec::new()
-    } else {
-        classless_routes(&settings.routes, settings.routers.first().copied())
-    };
+    let routes = classless_routes(&settings.routes, settings.routers.first().copied());
+    let (netmask, broadcast) = (settings.subnet.netmask(), settings.subnet.broadcast());
     let mut options: Options = Vec::new();
     for (code, what, value) in [
-        (
-            code::SUBNET_MASK,
-            "subnet",
-            settings.subnet.netmask().octets().to_vec(),
-        ),
+        (code::SUBNET_MASK, "subnet", list(&[netmask])),
         (code::ROUTERS, "router", list(&settings.routers)),
         (code::DNS, "dns", list(&settings.dns)),
         (code::DOMAIN, "domain", text(&settings.domain)),
         (code::MTU, "mtu", mtu.unwrap_or_default()),
-        (
-            code::BROADCAST,
-            "subnet",
-            settings.subnet.broadcast().octets().to_vec(),
-        ),
+        (code::BROADCAST, "subnet", list(&[broadcast])),
         (code::NTP, "ntp", list(&settings.ntp)),
         (code::IPV6_ONLY, "ipv6_only_seconds", wait.unwrap_or_default()),
         (code::SEARCH_LIST, "search", search_list(&settings.search)),

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use dhcproto::v4::{MAGIC, borrowed};
-use inventory_api::Mac;
 
 use crate::codes::Unanswered;
 use crate::dhcp4::code;
@@ -66,67 +65,36 @@ impl RawOptions {
     }
 }
 
-/// A well-formed BOOTREQUEST from an Ethernet NIC.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
-    /// Client hardware address (`chaddr`) as sent; it may be one that no NIC can have.
-    pub chaddr: Mac,
-    /// Relay hops.
-    pub hops: u8,
-    /// Transaction id.
-    pub xid: u32,
-    /// Flags; 0x8000 is broadcast.
-    pub flags: u16,
-    /// The address the client already uses.
-    pub ciaddr: Ipv4Addr,
-    /// The relay's address.
-    pub giaddr: Ipv4Addr,
-    /// Options, including those in overloaded `file` and `sname` fields.
-    pub options: RawOptions,
-}
-
-impl Packet {
-    /// Parses a datagram.
-    pub fn parse(bytes: &[u8]) -> Result<Packet, Unanswered> {
-        if bytes.len() < MIN_BYTES {
-            return Err(Unanswered::TooShort);
-        }
-        if bytes.len() > MAX_BYTES {
-            return Err(Unanswered::TooLong);
-        }
-        if bytes[0] != 1 {
-            return Err(Unanswered::NotRequest);
-        }
-        if bytes[1] != 1 || bytes[2] != 6 {
-            return Err(Unanswered::HardwareType);
-        }
-        if bytes[236..240] != MAGIC {
-            return Err(Unanswered::BadCookie);
-        }
-        // From here on dhcproto's accessors cannot panic: there are at least 240 bytes, and hlen is 6.
-        let header = borrowed::Message::new(bytes).map_err(|_| Unanswered::TooShort)?;
-        let chaddr = Mac(header.chaddr().try_into().map_err(|_| Unanswered::HardwareType)?);
-        let mut options = RawOptions::of(&bytes[MIN_BYTES..]);
-        let overload = options
-            .get(code::OVERLOAD)
-            .and_then(|v| v.first().copied())
-            .unwrap_or(0);
-        if overload & 1 != 0 {
-            options.read(&bytes[108..236]);
-        }
-        if overload & 2 != 0 {
-            options.read(&bytes[44..108]);
-        }
-        Ok(Packet {
-            chaddr,
-            hops: header.hops(),
-            xid: header.xid(),
-            flags: u16::from(header.flags()),
-            ciaddr: header.ciaddr(),
-            giaddr: header.giaddr(),
-            options,
-        })
+/// A well-formed BOOTREQUEST from an Ethernet NIC: its header, and its options, including those in overloaded
+/// `file` and `sname` fields.
+pub(crate) fn parse(bytes: &[u8]) -> Result<(borrowed::Message<'_>, RawOptions), Unanswered> {
+    if bytes.len() < MIN_BYTES {
+        return Err(Unanswered::TooShort);
     }
+    if bytes.len() > MAX_BYTES {
+        return Err(Unanswered::TooLong);
+    }
+    if bytes[0] != 1 {
+        return Err(Unanswered::NotRequest);
+    }
+    if bytes[1] != 1 || bytes[2] != 6 {
+        return Err(Unanswered::HardwareType);
+    }
+    if bytes[236..240] != MAGIC {
+        return Err(Unanswered::BadCookie);
+    }
+    // From here on dhcproto's accessors cannot panic: there are at least 240 bytes, and hlen is 6.
+    let header = borrowed::Message::new(bytes).map_err(|_| Unanswered::TooShort)?;
+    let mut options = RawOptions::of(&bytes[MIN_BYTES..]);
+    let overload = options
+        .get(code::OVERLOAD)
+        .and_then(|value| value.first().copied());
+    for (bit, field) in [(1, 108..236), (2, 44..108)] {
+        if overload.is_some_and(|overload| overload & bit != 0) {
+            options.read(&bytes[field]);
+        }
+    }
+    Ok((header, options))
 }
 
 #[cfg(test)]
@@ -152,15 +120,15 @@ pub(crate) mod tests {
     #[test]
     fn refusals_have_their_reason() {
         let good = discover(&[(53, &[1])]);
-        assert!(Packet::parse(&good).is_ok());
+        assert!(parse(&good).is_ok());
         let with = |at: usize, value: u8| {
             let mut bytes = good.clone();
             bytes[at] = value;
-            Packet::parse(&bytes).unwrap_err()
+            parse(&bytes).unwrap_err()
         };
-        assert_eq!(Packet::parse(&[]), Err(Unanswered::TooShort));
-        assert_eq!(Packet::parse(&good[..239]), Err(Unanswered::TooShort));
-        assert_eq!(Packet::parse(&vec![1; 1501]), Err(Unanswered::TooLong));
+        assert_eq!(parse(&[]).unwrap_err(), Unanswered::TooShort);
+        assert_eq!(parse(&good[..239]).unwrap_err(), Unanswered::TooShort);
+        assert_eq!(parse(&vec![1; 1501]).unwrap_err(), Unanswered::TooLong);
         assert_eq!(with(0, 2), Unanswered::NotRequest);
         assert_eq!(with(1, 6), Unanswered::HardwareType);
         assert_eq!(
@@ -181,15 +149,15 @@ pub(crate) mod tests {
         ]);
         bytes.pop();
         bytes.extend([60, 200, b'P']);
-        let packet = Packet::parse(&bytes).unwrap();
-        assert_eq!(packet.options.get(53), Some(&[1][..]));
-        assert_eq!(packet.options.get(82), Some(&[1, 2, 9, 9, 2, 1, 7][..]));
+        let (_, options) = parse(&bytes).unwrap();
+        assert_eq!(options.get(53), Some(&[1][..]));
+        assert_eq!(options.get(82), Some(&[1, 2, 9, 9, 2, 1, 7][..]));
         assert_eq!(
-            packet.options.get(12),
+            options.get(12),
             Some(&b"b\xe9b\xe9"[..]),
             "not UTF-8, kept as it came"
         );
-        assert_eq!(packet.options.get(60), None);
+        assert_eq!(options.get(60), None);
     }
 
     #[test]
@@ -197,21 +165,21 @@ pub(crate) mod tests {
         let mut bytes = discover(&[(52, &[3])]);
         bytes[108..112].copy_from_slice(&[53, 1, 1, 255]);
         bytes[44..48].copy_from_slice(&[93, 2, 0, 7]);
-        let packet = Packet::parse(&bytes).unwrap();
-        assert_eq!(packet.options.get(53), Some(&[1][..]));
-        assert_eq!(packet.options.u16(93), Some(7));
+        let (_, options) = parse(&bytes).unwrap();
+        assert_eq!(options.get(53), Some(&[1][..]));
+        assert_eq!(options.u16(93), Some(7));
     }
 
     proptest! {
         #[test]
         fn any_bytes_parse_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
-            let _ = Packet::parse(&bytes);
+            let _ = parse(&bytes);
             let _ = RawOptions::of(&bytes);
             let mut with_header = discover(&[]);
             with_header.pop();
             with_header.extend(bytes);
             with_header.truncate(MAX_BYTES);
-            prop_assert!(Packet::parse(&with_header).is_ok());
+            prop_assert!(parse(&with_header).is_ok());
         }
     }
 }

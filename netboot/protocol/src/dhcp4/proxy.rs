@@ -7,13 +7,14 @@
 use std::net::Ipv4Addr;
 
 use inventory_api::UnixMs;
+use inventory_api::dhcp::DhcpReply;
 
 use crate::boot::{BootFile, BootUrls};
 use crate::codes::Unanswered;
 use crate::dhcp4::Decision;
 use crate::dhcp4::boot_file::boot_file;
 use crate::dhcp4::client::{MessageKind, PxeClient};
-use crate::dhcp4::encode::{ReplyContent, ReplyKind};
+use crate::dhcp4::encode::ReplyContent;
 use crate::network::Network;
 use crate::network::lease::{Lease, LeaseChange, LeaseState};
 use crate::network::settings::Mode;
@@ -22,18 +23,18 @@ use crate::network::settings::Mode;
 pub const BOOT_SERVER_PORT: u16 = 4011;
 /// How long to remember an address another server gave, in seconds. Renewals go to that server and are not
 /// heard here.
-pub const SEEN_SECONDS: u64 = 86_400;
+const SEEN_SECONDS: u64 = 86_400;
 
 pub(crate) fn decide(client: &PxeClient, network: &Network, urls: &BootUrls, now: UnixMs) -> Decision {
     match (client.message, client.to_boot_server) {
-        (MessageKind::Discover, false) => offer(client, urls, ReplyKind::Offer).into(),
+        (MessageKind::Discover, false) => offer(client, urls, DhcpReply::Offer).into(),
         // A client broadcasts which offer it accepts: that tells the machine's address from now on.
         (MessageKind::Request, false) => Decision {
             answer: Err(Unanswered::AddressServer),
             change: seen(client, network, client.requested.unwrap_or(client.ciaddr), now),
         },
         (MessageKind::Request | MessageKind::Inform, true) => Decision {
-            answer: offer(client, urls, ReplyKind::Ack),
+            answer: offer(client, urls, DhcpReply::Ack),
             change: seen(client, network, client.ciaddr, now),
         },
         (MessageKind::Inform | MessageKind::Release | MessageKind::Decline, false)
@@ -43,7 +44,7 @@ pub(crate) fn decide(client: &PxeClient, network: &Network, urls: &BootUrls, now
     }
 }
 
-fn offer(client: &PxeClient, urls: &BootUrls, kind: ReplyKind) -> Result<ReplyContent, Unanswered> {
+fn offer(client: &PxeClient, urls: &BootUrls, kind: DhcpReply) -> Result<ReplyContent, Unanswered> {
     if !client.kind.boots() {
         return Err(Unanswered::NotBooting);
     }
@@ -59,10 +60,6 @@ fn offer(client: &PxeClient, urls: &BootUrls, kind: ReplyKind) -> Result<ReplyCo
 fn seen(client: &PxeClient, network: &Network, ip: Ipv4Addr, now: UnixMs) -> Option<LeaseChange> {
     // In server mode our leases are authoritative; a client's claim must not overwrite them.
     let others = network.mode() == Mode::Proxy && network.may_be_host(ip);
-    others.then_some(LeaseChange::Insert(Lease {
-        mac: client.mac,
-        ip,
-        expires: now.plus_seconds(SEEN_SECONDS),
-        state: LeaseState::Seen,
-    }))
+    let until = now.plus_seconds(SEEN_SECONDS);
+    others.then(|| LeaseChange::Insert(Lease::new(client.mac, ip, LeaseState::Seen, until)))
 }

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use inventory_api::boot::BootTarget;
+use inventory_api::dhcp::DhcpReply;
 use inventory_api::{Mac, UnixMs};
 
 use crate::boot::{BootFile, BootUrls};
@@ -10,7 +11,7 @@ use crate::codes::Unanswered;
 use crate::dhcp4::Decision;
 use crate::dhcp4::boot_file::boot_file;
 use crate::dhcp4::client::{MessageKind, PxeClient};
-use crate::dhcp4::encode::{ReplyContent, ReplyKind};
+use crate::dhcp4::encode::ReplyContent;
 use crate::dhcp4::proxy;
 use crate::network::Network;
 use crate::network::lease::{
@@ -76,7 +77,14 @@ pub fn decide(
     if network.mode() == Mode::Observe {
         return Err(Unanswered::Observing).into();
     }
-    decide_as(network.mode(), client, network, leases, target, urls, now)
+    let exchange = Exchange {
+        client,
+        network,
+        leases,
+        urls,
+        now,
+    };
+    exchange.decide(network.mode(), target)
 }
 
 /// What an observed network would answer as a server, or as a proxy if it has no addresses to hand out.
@@ -91,187 +99,171 @@ pub fn would_answer(
     let addresses = network.addresses();
     let gives = !addresses.pool().is_empty() || addresses.reservation(client.mac).is_some();
     let mode = if gives { Mode::Server } else { Mode::Proxy };
-    decide_as(mode, client, network, leases, target, urls, now).answer
-}
-
-fn decide_as(
-    mode: Mode,
-    client: &PxeClient,
-    network: &Network,
-    leases: &Leases,
-    target: BootTarget,
-    urls: &BootUrls,
-    now: UnixMs,
-) -> Decision {
-    if client.kind.boots() && target == BootTarget::Ignore {
-        return Err(Unanswered::Ignored).into();
-    }
-    if mode == Mode::Proxy || client.to_boot_server {
-        return proxy::decide(client, network, urls, now);
-    }
-    match client.message {
-        MessageKind::Discover => discover(client, network, leases, urls, now),
-        MessageKind::Request => request(client, network, leases, urls, now),
-        MessageKind::Release => release(client, network, leases, now),
-        MessageKind::Decline => decline(client, network, leases, now),
-        MessageKind::Inform => inform(client, network, urls),
-    }
-}
-
-fn discover(
-    client: &PxeClient,
-    network: &Network,
-    leases: &Leases,
-    urls: &BootUrls,
-    now: UnixMs,
-) -> Decision {
-    let (addresses, wish) = (network.addresses(), client.requested);
-    let ip = match choose_address(addresses, leases, client.mac, client.known, wish, now) {
-        Ok(ip) => ip,
-        Err(why) => return Err(why).into(),
+    let exchange = Exchange {
+        client,
+        network,
+        leases,
+        urls,
+        now,
     };
-    // A binding that is still valid stays one: a repeated DISCOVER must not shorten it.
-    let bound = leases
-        .of(client.mac)
-        .is_some_and(|lease| lease.ip == ip && lease.is_bound(now));
-    let offer = Lease {
-        mac: client.mac,
-        ip,
-        expires: now.plus_seconds(OFFER_SECONDS),
-        state: LeaseState::Offered,
-    };
-    Decision {
-        answer: Ok(content(client, network, urls, ReplyKind::Offer, ip)),
-        change: (!bound).then_some(LeaseChange::Insert(offer)),
-    }
+    exchange.decide(mode, target).answer
 }
 
-fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUrls, now: UnixMs) -> Decision {
-    let ours = leases.of(client.mac);
-    let selecting = client.server_id.is_some() && client.uses().is_none();
-    if !for_us(client, network) {
-        let offered = ours.filter(|lease| lease.state == LeaseState::Offered);
-        return Decision {
-            answer: Err(Unanswered::OtherServer),
-            change: offered.map(|lease| LeaseChange::Forget(lease.ip)),
-        };
+/// A message, and what its answer depends on.
+struct Exchange<'a> {
+    client: &'a PxeClient,
+    network: &'a Network,
+    leases: &'a Leases,
+    urls: &'a BootUrls,
+    now: UnixMs,
+}
+
+impl Exchange<'_> {
+    fn decide(&self, mode: Mode, target: BootTarget) -> Decision {
+        let decided = self.decide_as(mode, target);
+        decided.unwrap_or_else(|why| Err(why).into())
     }
-    // RENEWING and REBINDING: the address in use. SELECTING and INIT-REBOOT: option 50. A client that accepts
-    // our offer without naming an address means the one it was offered; one that wants to keep an address
-    // without naming it must start over.
-    let wanted = client.uses().or(client.requested);
-    let unsaid = wanted.is_none() && !selecting;
-    // An address of another subnet is wrong here, whoever gave it (RFC 2131, 4.3.2). Another server may have
-    // given an address of this subnet that we do not know.
-    let moved = client.uses().is_none() && wanted.is_some_and(|ip| !network.subnet().contains(&ip));
-    if unsaid || moved {
-        return Ok(nak()).into();
+
+    fn decide_as(&self, mode: Mode, target: BootTarget) -> Result<Decision, Unanswered> {
+        let client = self.client;
+        if client.kind.boots() && target == BootTarget::Ignore {
+            return Err(Unanswered::Ignored);
+        }
+        if mode == Mode::Proxy || client.to_boot_server {
+            return Ok(proxy::decide(client, self.network, self.urls, self.now));
+        }
+        match client.message {
+            MessageKind::Discover => self.discover(),
+            MessageKind::Request => self.request(),
+            MessageKind::Release => self.release(),
+            MessageKind::Decline => self.decline(),
+            MessageKind::Inform => self.inform(),
+        }
     }
-    let addresses = network.addresses();
-    let reserved = addresses
-        .reservation(client.mac)
-        .or(leases.reservation(client.mac));
-    if !selecting && ours.is_none() && reserved.is_none() {
-        return Err(Unanswered::UnknownBinding).into();
+
+    fn choose(&self, wish: Option<Ipv4Addr>) -> Result<Ipv4Addr, Unanswered> {
+        let (client, addresses) = (self.client, self.network.addresses());
+        choose_address(addresses, self.leases, client.mac, client.known, wish, self.now)
     }
-    match choose_address(addresses, leases, client.mac, client.known, wanted, now) {
-        Ok(ip) if wanted.is_none_or(|wanted| wanted == ip) => {
-            let content = content(client, network, urls, ReplyKind::Ack, ip);
-            let seconds = u64::from(content.lease_seconds.unwrap_or(0));
-            let lease = Lease {
-                mac: client.mac,
-                ip,
-                expires: now.plus_seconds(seconds),
-                state: LeaseState::Bound,
-            };
-            Decision {
-                answer: Ok(content),
-                change: Some(LeaseChange::Bind(lease, client.client_mark())),
+
+    /// OFFER or ACK. Both carry the same boot data: EDK2 and iPXE read both.
+    fn give(&self, kind: DhcpReply, address: Ipv4Addr) -> ReplyContent {
+        ReplyContent {
+            address,
+            lease_seconds: Some(self.network.lease_seconds(self.client)),
+            ..ReplyContent::new(kind, boot_file(self.client, self.urls))
+        }
+    }
+
+    fn discover(&self) -> Result<Decision, Unanswered> {
+        let ip = self.choose(self.client.requested)?;
+        let mac = self.client.mac;
+        // A binding that is still valid stays one: a repeated DISCOVER must not shorten it.
+        let bound = self.leases.holder(ip, self.now) == Some(mac);
+        let until = self.now.plus_seconds(OFFER_SECONDS);
+        let offer = Lease::new(mac, ip, LeaseState::Offered, until);
+        Ok(Decision {
+            answer: Ok(self.give(DhcpReply::Offer, ip)),
+            change: (!bound).then_some(LeaseChange::Insert(offer)),
+        })
+    }
+
+    fn request(&self) -> Result<Decision, Unanswered> {
+        let (client, network) = (self.client, self.network);
+        let ours = self.leases.of(client.mac);
+        let selecting = client.server_id.is_some() && client.uses().is_none();
+        if !self.is_for_us() {
+            return Ok(Decision::took_another_offer(ours));
+        }
+        // RENEWING and REBINDING: the address in use. SELECTING and INIT-REBOOT: option 50. A client that
+        // accepts our offer without naming an address means the one it was offered; one that wants to keep an
+        // address without naming it must start over.
+        let wanted = client.uses().or(client.requested);
+        let unsaid = wanted.is_none() && !selecting;
+        // An address of another subnet is wrong here, whoever gave it (RFC 2131, 4.3.2). Another server may
+        // have given an address of this subnet that we do not know.
+        let moved = client.uses().is_none() && wanted.is_some_and(|ip| !network.subnet().contains(&ip));
+        if unsaid || moved {
+            return Ok(Ok(nak()).into());
+        }
+        let reserved = self.leases.reserved(network.addresses(), client.mac);
+        if !selecting && ours.is_none() && reserved.is_none() {
+            return Err(Unanswered::UnknownBinding);
+        }
+        match self.choose(wanted) {
+            Ok(ip) if wanted.is_none_or(|wanted| wanted == ip) => {
+                let content = self.give(DhcpReply::Ack, ip);
+                let until = self.now.plus_seconds(content.lease_seconds.unwrap_or(0).into());
+                let lease = Lease::new(client.mac, ip, LeaseState::Bound, until);
+                Ok(Decision {
+                    answer: Ok(content),
+                    change: Some(LeaseChange::Bind(lease, client.client_mark())),
+                })
+            }
+            Err(Unanswered::KeptForKnown) => Err(Unanswered::KeptForKnown),
+            // It may not have that address. A NAK makes it start over at once instead of waiting for a
+            // timeout.
+            Ok(_) | Err(_) => Ok(Ok(nak()).into()),
+        }
+    }
+
+    /// Whether the message names no server, or us, or the relay that stands for us (RFC 5107).
+    fn is_for_us(&self) -> bool {
+        let (client, ours) = (self.client, self.network.server());
+        client
+            .server_id
+            .is_none_or(|server| server == ours || Some(server) == client.server_override())
+    }
+
+    /// The client's lease of `ip`. Only the machine that was given an address may give it up: strangers must
+    /// not empty the pool.
+    fn own_lease(&self, ip: Ipv4Addr) -> Option<Lease> {
+        let (mac, mark) = (self.client.mac, self.client.client_mark());
+        let lease = self.leases.of(mac).filter(|lease| lease.ip == ip);
+        lease.filter(|_| self.leases.took(mac, mark))
+    }
+
+    fn release(&self) -> Result<Decision, Unanswered> {
+        let lease = self.own_lease(self.client.ciaddr);
+        let ours = lease.filter(|lease| lease.is_bound(self.now) && self.is_for_us());
+        let lease = ours.ok_or(Unanswered::UnknownBinding)?;
+        Ok(Decision {
+            answer: Err(Unanswered::Released),
+            change: Some(lease.change_to(LeaseState::Released, lease.expires)),
+        })
+    }
+
+    fn decline(&self) -> Result<Decision, Unanswered> {
+        let ip = self.client.requested.ok_or(Unanswered::NoAddress)?;
+        // A DECLINE must name its server (RFC 2131, table 5).
+        if self.client.server_id.is_none() || !self.is_for_us() {
+            return Err(Unanswered::OtherServer);
+        }
+        let lease = self.own_lease(ip).filter(|lease| lease.holds(self.now));
+        let lease = lease.ok_or(Unanswered::UnknownBinding)?;
+        let seconds = self.network.settings().decline_seconds;
+        Ok(Decision {
+            answer: Err(Unanswered::Declined),
+            change: Some(lease.change_to(LeaseState::Declined, self.now.plus_seconds(seconds.into()))),
+        })
+    }
+
+    fn inform(&self) -> Result<Decision, Unanswered> {
+        let client = self.client;
+        match client.uses() {
+            Some(ip) if !self.network.subnet().contains(&ip) => Err(Unanswered::ForeignAddress),
+            // The relay knows where it came from.
+            None if client.giaddr.is_unspecified() => Err(Unanswered::NoAddress),
+            Some(_) | None => {
+                let boot = boot_file(client, self.urls);
+                Ok(Ok(ReplyContent::new(DhcpReply::Ack, boot)).into())
             }
         }
-        Err(Unanswered::KeptForKnown) => Err(Unanswered::KeptForKnown).into(),
-        // It may not have that address. A NAK makes it start over at once instead of waiting for a timeout.
-        Ok(_) | Err(_) => Ok(nak()).into(),
     }
-}
-
-/// Whether the message names no server, or us, or the relay that stands for us (RFC 5107).
-fn for_us(client: &PxeClient, network: &Network) -> bool {
-    client
-        .server_id
-        .is_none_or(|server| server == network.server() || Some(server) == client.server_override())
-}
-
-fn release(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Decision {
-    let theirs = leases
-        .of(client.mac)
-        .filter(|lease| lease.ip == client.ciaddr && lease.is_bound(now))
-        .filter(|_| leases.took(client.mac, client.client_mark()));
-    match theirs {
-        Some(lease) if for_us(client, network) => Decision {
-            answer: Err(Unanswered::Released),
-            change: Some(LeaseChange::Insert(Lease {
-                state: LeaseState::Released,
-                ..lease
-            })),
-        },
-        _ => Err(Unanswered::UnknownBinding).into(),
-    }
-}
-
-fn decline(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Decision {
-    let Some(ip) = client.requested else {
-        return Err(Unanswered::NoAddress).into();
-    };
-    // A DECLINE must name its server (RFC 2131, table 5).
-    if client.server_id.is_none() || !for_us(client, network) {
-        return Err(Unanswered::OtherServer).into();
-    }
-    // Only the machine that was given the address may quarantine it: strangers must not empty the pool.
-    match leases
-        .of(client.mac)
-        .filter(|lease| lease.ip == ip && lease.holds(now))
-        .filter(|_| leases.took(client.mac, client.client_mark()))
-    {
-        Some(lease) => Decision {
-            answer: Err(Unanswered::Declined),
-            change: Some(LeaseChange::Insert(Lease {
-                state: LeaseState::Declined,
-                expires: now.plus_seconds(network.settings().decline_seconds.into()),
-                ..lease
-            })),
-        },
-        None => Err(Unanswered::UnknownBinding).into(),
-    }
-}
-
-fn inform(client: &PxeClient, network: &Network, urls: &BootUrls) -> Decision {
-    match client.uses() {
-        Some(ip) if !network.subnet().contains(&ip) => return Err(Unanswered::ForeignAddress).into(),
-        // The relay knows where it came from.
-        None if client.giaddr.is_unspecified() => return Err(Unanswered::NoAddress).into(),
-        Some(_) | None => {}
-    }
-    Ok(ReplyContent::new(ReplyKind::Ack, boot_file(client, urls))).into()
 }
 
 fn nak() -> ReplyContent {
-    ReplyContent::new(ReplyKind::Nak, BootFile::None)
-}
-
-fn content(
-    client: &PxeClient,
-    network: &Network,
-    urls: &BootUrls,
-    kind: ReplyKind,
-    address: Ipv4Addr,
-) -> ReplyContent {
-    // OFFER and ACK carry the same boot data: EDK2 and iPXE read both.
-    ReplyContent {
-        address,
-        lease_seconds: Some(network.lease_seconds(client)),
-        ..ReplyContent::new(kind, boot_file(client, urls))
-    }
+    ReplyContent::new(DhcpReply::Nak, BootFile::None)
 }
 
 /// How to probe whether an address is in use.
@@ -293,7 +285,7 @@ pub fn needs_probe(
     content: &ReplyContent,
 ) -> Option<Probe> {
     let theirs = before.is_some_and(|lease| {
-        let asked_before = content.kind == ReplyKind::Ack && lease.state == LeaseState::Offered;
+        let asked_before = content.kind == DhcpReply::Ack && lease.state == LeaseState::Offered;
         let had = matches!(lease.state, LeaseState::Bound | LeaseState::Released);
         lease.ip == content.address && (had || asked_before)
     });
@@ -326,12 +318,8 @@ pub fn given_up(client: &PxeClient, leases: &Leases, now: UnixMs) -> Option<Leas
 
 /// Quarantines an address for an hour: a host answered for it although we gave it to nobody.
 pub fn quarantine(mac: Mac, ip: Ipv4Addr, now: UnixMs) -> LeaseChange {
-    LeaseChange::Insert(Lease {
-        mac,
-        ip,
-        expires: now.plus_seconds(DECLINE_SECONDS),
-        state: LeaseState::Declined,
-    })
+    let until = now.plus_seconds(DECLINE_SECONDS);
+    LeaseChange::Insert(Lease::new(mac, ip, LeaseState::Declined, until))
 }
 
 /// Where the reply goes. (From the boot server's port, it goes back to the sender.)
@@ -343,7 +331,7 @@ pub fn destination(client: &PxeClient, network: &Network, content: &ReplyContent
     let on_link =
         |ip: &Ipv4Addr| network.is_local() && network.subnet().contains(ip) && !client.chaddr.is_junk();
     match client.uses() {
-        _ if content.kind == ReplyKind::Nak => Destination::Broadcast,
+        _ if content.kind == DhcpReply::Nak => Destination::Broadcast,
         Some(ip) if content.address == ip && on_link(&ip) => Destination::Link(ip),
         Some(ip) => Destination::Unicast(ip),
         None if content.proxy || client.wants_broadcast() || !on_link(&content.address) => {

@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use inventory_api::Mac;
 use inventory_api::boot::DhcpFacts;
-use inventory_api::dhcp::DhcpMessage;
 
 use super::wire::{Options, code, first_text};
 use crate::boot::architecture::ClientKind;
@@ -13,7 +12,8 @@ use crate::codes::Unanswered;
 use crate::dhcp4::client::{SelfDescription, architectures, kind};
 use crate::dhcp4::code as dhcp4;
 use crate::dhcp4::packet::{MAX_BYTES, RawOptions};
-use crate::stranger::{Stranger, printable, stranger};
+use crate::message::message_kinds;
+use crate::stranger::{Asker, Stranger, stranger};
 
 /// RFC 8415, 7.6: HOP_COUNT_LIMIT.
 const MOST_RELAYS: usize = 8;
@@ -23,42 +23,26 @@ const MOST_ADDRESSES: usize = 8;
 /// RFC 8415, 11.1: a DUID has at most 128 bytes after its type.
 const LONGEST_DUID: usize = 130;
 
-/// What a message asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageKind {
+message_kinds! {
     /// Is there a server?
-    Solicit,
+    Solicit = 1;
     /// Take what was advertised.
-    Request,
+    Request = 3;
     /// Is the address still right on this link?
-    Confirm,
+    Confirm = 4;
     /// Keep the address; sent to its server.
-    Renew,
+    Renew = 5;
     /// Keep the address; sent to any server.
-    Rebind,
+    Rebind = 6;
     /// The address is given back.
-    Release,
+    Release = 8;
     /// The address is in use by another host.
-    Decline,
+    Decline = 9;
     /// Settings without an address.
-    InformationRequest,
+    InformationRequest = 11;
 }
 
 impl MessageKind {
-    fn of(code: u8) -> Option<MessageKind> {
-        Some(match code {
-            1 => MessageKind::Solicit,
-            3 => MessageKind::Request,
-            4 => MessageKind::Confirm,
-            5 => MessageKind::Renew,
-            6 => MessageKind::Rebind,
-            8 => MessageKind::Release,
-            9 => MessageKind::Decline,
-            11 => MessageKind::InformationRequest,
-            _ => return None,
-        })
-    }
-
     /// Whether the message must name a server (RFC 8415, 16). The others must not, except
     /// INFORMATION-REQUEST, which may.
     pub(super) fn names_server(self) -> Option<bool> {
@@ -68,21 +52,6 @@ impl MessageKind {
             }
             MessageKind::Solicit | MessageKind::Confirm | MessageKind::Rebind => Some(false),
             MessageKind::InformationRequest => None,
-        }
-    }
-}
-
-impl From<MessageKind> for DhcpMessage {
-    fn from(message: MessageKind) -> DhcpMessage {
-        match message {
-            MessageKind::Solicit => DhcpMessage::Solicit,
-            MessageKind::Request => DhcpMessage::Request,
-            MessageKind::Confirm => DhcpMessage::Confirm,
-            MessageKind::Renew => DhcpMessage::Renew,
-            MessageKind::Rebind => DhcpMessage::Rebind,
-            MessageKind::Release => DhcpMessage::Release,
-            MessageKind::Decline => DhcpMessage::Decline,
-            MessageKind::InformationRequest => DhcpMessage::InformationRequest,
         }
     }
 }
@@ -152,12 +121,22 @@ impl Client {
         links.into_iter().find(|link| !link.is_unspecified())
     }
 
-    /// Who asks, as a stable short code: `BootEventKind::Dhcp`.
-    pub fn code(&self) -> String {
-        match self.kind {
-            ClientKind::Other => format!("{}-v6", self.stranger().code()),
+    /// Who asks and what the message says, for the log and the journey.
+    pub fn asker(&self) -> Asker {
+        let stranger = self.stranger();
+        let relay = |relay: &Relay| IpAddr::V6(self.link().unwrap_or(relay.peer));
+        let mut wants = self.associations.iter().flat_map(|one| &one.addresses);
+        Asker {
+            mac: self.mac,
+            known: self.known,
+            message: self.message.into(),
             // Firmware asks by both protocols, and they differ in what works.
-            kind => format!("{}-v6", kind.code()),
+            client: format!("{}-v6", stranger.client(self.kind)),
+            facts: DhcpFacts {
+                relay: self.relays.first().map(relay),
+                wants: wants.next().map(|ip| IpAddr::V6(*ip)),
+                ..stranger.facts(self.kind, &self.vendor_class, &self.architectures)
+            },
         }
     }
 
@@ -171,25 +150,6 @@ impl Client {
             field.extend(value);
         }
         stranger(&RawOptions::of(&field), &self.architectures)
-    }
-
-    /// What the message says besides its kind, for the journey.
-    pub fn facts(&self) -> DhcpFacts {
-        let wants = self
-            .associations
-            .iter()
-            .flat_map(|association| &association.addresses);
-        DhcpFacts {
-            relay: self
-                .relays
-                .first()
-                .map(|relay| IpAddr::V6(self.link().unwrap_or(relay.peer))),
-            wants: wants.into_iter().next().map(|ip| IpAddr::V6(*ip)),
-            architecture: self.architectures.first().copied(),
-            who: (self.kind == ClientKind::Other).then(|| self.stranger().name()),
-            vendor: (!self.vendor_class.is_empty()).then(|| printable(&self.vendor_class)),
-            ..DhcpFacts::default()
-        }
     }
 
     /// The outermost relay, which sent us the message, and the port name on it: like option 82 in DHCPv4.
@@ -210,13 +170,11 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
     if bytes.len() > MAX_BYTES {
         return Err(Unanswered::TooLong);
     }
-    let Unwrapped {
-        message,
-        peer,
-        relays,
-        link_address,
-    } = unwrap(bytes, from)?;
-    let (head, rest) = message.split_first_chunk::<4>().ok_or(Unanswered::TooShort)?;
+    let inner = unwrap(bytes, from)?;
+    let (head, rest) = inner
+        .message
+        .split_first_chunk::<4>()
+        .ok_or(Unanswered::TooShort)?;
     let kind_of_message = MessageKind::of(head[0]).ok_or(Unanswered::MessageType)?;
     let options = Options(rest);
     let duid = options.get(code::CLIENT_ID);
@@ -235,7 +193,10 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
     if kind_of_message == MessageKind::InformationRequest && options.get(code::IA_NA).is_some() {
         return Err(Unanswered::Association);
     }
-    let mac = link_address.or(interface_mac(peer)).or(duid.and_then(duid_mac));
+    let mac = inner
+        .link_address
+        .or(interface_mac(inner.peer))
+        .or(duid.and_then(duid_mac));
     let mac = mac.filter(|mac| !mac.is_junk()).ok_or(Unanswered::NoMac)?;
     let architectures = architectures(options.get(code::ARCHITECTURE));
     // After the enterprise number, which does not matter: PXE firmware sends 343, Windows 311.
@@ -270,7 +231,7 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
             .collect(),
         vendor_class: vendor.to_vec(),
         architectures,
-        relays,
+        relays: inner.relays,
     })
 }
 

@@ -1,10 +1,13 @@
 //! A DHCPv6 reply's bytes.
 
+use inventory_api::dhcp::DhcpReply;
+
 use super::client::{Client, Relay};
 use super::network::Network;
-use super::reply::{AssociationAnswer, Content, ReplyKind, Status};
+use super::reply::{AssociationAnswer, Content, Status};
 use super::wire::{code, put};
 use crate::boot::BootFile;
+use crate::decision::wire_type;
 use crate::fqdn;
 use crate::network::lease::earlier;
 
@@ -14,7 +17,7 @@ const INTEL: u32 = 343;
 /// The bytes of a reply to `client`, wrapped for the relays that its message came through. `duid`: our server
 /// identifier.
 pub fn encode(client: &Client, network: &Network, duid: &[u8], content: &Content) -> Vec<u8> {
-    let mut out = vec![content.kind as u8];
+    let mut out = vec![wire_type(content.kind)];
     out.extend(client.xid);
     if let Some(id) = &client.duid {
         put(&mut out, code::CLIENT_ID, id);
@@ -60,12 +63,9 @@ fn association(client: &Client, answer: &AssociationAnswer) -> Vec<u8> {
     value.extend((seconds / 2 - earlier).to_be_bytes());
     value.extend((rebind - earlier).to_be_bytes());
     for (address, seconds) in &answer.addresses {
-        let lifetimes = [seconds.to_be_bytes(), seconds.to_be_bytes()].concat();
-        put(
-            &mut value,
-            code::IA_ADDRESS,
-            &[&address.octets()[..], &lifetimes].concat(),
-        );
+        let (address, lifetime) = (address.octets(), seconds.to_be_bytes());
+        let address = [&address[..], &lifetime, &lifetime].concat();
+        put(&mut value, code::IA_ADDRESS, &address);
     }
     if let Some(status) = answer.status {
         put(&mut value, code::STATUS, &status_value(status));
@@ -74,14 +74,7 @@ fn association(client: &Client, answer: &AssociationAnswer) -> Vec<u8> {
 }
 
 fn status_value(status: Status) -> Vec<u8> {
-    let text = match status {
-        Status::Success => "done",
-        Status::NoAddress => "no address is available",
-        Status::NoBinding => "not given by this server",
-        Status::NotOnLink => "not an address of this link",
-        Status::UseMulticast => "ask all servers, not only this one",
-    };
-    [&(status as u16).to_be_bytes()[..], text.as_bytes()].concat()
+    [&(status as u16).to_be_bytes()[..], status.words().1.as_bytes()].concat()
 }
 
 /// A vendor class of PXE.
@@ -92,7 +85,7 @@ pub(super) fn vendor_class(class: &str) -> Vec<u8> {
 
 fn boot_options(content: &Content, parameters: &[String], out: &mut Vec<u8>) {
     let Some(url) = content.boot.name() else { return };
-    if content.kind == ReplyKind::Advertise {
+    if content.kind == DhcpReply::Advertise {
         // The highest preference: firmware takes it at once instead of collecting others for a second (RFC
         // 8415, 18.2.9).
         put(out, code::PREFERENCE, &[255]);

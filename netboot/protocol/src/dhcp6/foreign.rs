@@ -61,17 +61,11 @@ pub fn question(mac: Mac, xid: [u8; 3], boots: bool) -> Vec<u8> {
     bytes.extend(xid);
     put(&mut bytes, code::CLIENT_ID, &[&[0, 3, 0, 1][..], &mac.0].concat());
     put(&mut bytes, code::ELAPSED, &[0, 0]);
-    put(
-        &mut bytes,
-        code::OPTION_REQUEST,
-        &code::BOOT_FILE_URL.to_be_bytes(),
-    );
+    let wanted = code::BOOT_FILE_URL.to_be_bytes();
+    put(&mut bytes, code::OPTION_REQUEST, &wanted);
     if boots {
-        put(
-            &mut bytes,
-            code::VENDOR_CLASS,
-            &vendor_class("PXEClient:Arch:00007:UNDI:003000"),
-        );
+        let class = vendor_class("PXEClient:Arch:00007:UNDI:003000");
+        put(&mut bytes, code::VENDOR_CLASS, &class);
         put(&mut bytes, code::ARCHITECTURE, &[0, 7]);
     } else {
         let association = [&mac.0[2..], &[0; 8]].concat();

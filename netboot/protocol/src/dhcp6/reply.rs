@@ -18,24 +18,6 @@ use crate::codes::Unanswered;
 use crate::network::lease::{Lease, LeaseChange, LeaseState, Leases, OFFER_SECONDS, choose_address};
 use crate::network::settings::Mode;
 
-/// Reply type, with its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplyKind {
-    /// ADVERTISE.
-    Advertise = 2,
-    /// REPLY.
-    Reply = 7,
-}
-
-impl From<ReplyKind> for DhcpReply {
-    fn from(kind: ReplyKind) -> DhcpReply {
-        match kind {
-            ReplyKind::Advertise => DhcpReply::Advertise,
-            ReplyKind::Reply => DhcpReply::Reply,
-        }
-    }
-}
-
 /// A status code (RFC 8415, 21.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -52,14 +34,14 @@ pub enum Status {
 }
 
 impl Status {
-    /// Lower-case name, as in `BootEventKind::Dhcp`.
-    pub fn name(self) -> &'static str {
+    /// The stable short code, as in `BootEventKind::Dhcp`, and the text for the client.
+    pub(super) fn words(self) -> (&'static str, &'static str) {
         match self {
-            Status::Success => "success",
-            Status::NoAddress => "no-address",
-            Status::NoBinding => "no-binding",
-            Status::NotOnLink => "not-on-link",
-            Status::UseMulticast => "use-multicast",
+            Status::Success => ("success", "done"),
+            Status::NoAddress => ("no-address", "no address is available"),
+            Status::NoBinding => ("no-binding", "not given by this server"),
+            Status::NotOnLink => ("not-on-link", "not an address of this link"),
+            Status::UseMulticast => ("use-multicast", "ask all servers, not only this one"),
         }
     }
 }
@@ -79,7 +61,7 @@ pub struct AssociationAnswer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
     /// Reply type.
-    pub kind: ReplyKind,
+    pub kind: DhcpReply,
     /// Associations.
     pub associations: Vec<AssociationAnswer>,
     /// Status of the whole message.
@@ -95,9 +77,9 @@ impl Content {
     pub fn answer(&self) -> DhcpAnswer {
         match self.status {
             Some(status) if status != Status::Success => {
-                DhcpAnswer::Status(self.kind.into(), status.name().to_owned())
+                DhcpAnswer::Status(self.kind, status.words().0.to_owned())
             }
-            _ => DhcpAnswer::Sent(self.kind.into()),
+            _ => DhcpAnswer::Sent(self.kind),
         }
     }
 
@@ -158,14 +140,8 @@ pub fn would_decide(
         boot: boot_file(client, urls),
     };
     if client.server_id.as_deref().is_some_and(|id| id != duid) {
-        let offered = leases
-            .of(client.mac)
-            .filter(|lease| lease.state == LeaseState::Offered);
-        let taken = offered.filter(|_| client.message == MessageKind::Request);
-        return Decision {
-            answer: Err(Unanswered::OtherServer),
-            change: taken.map(|lease| LeaseChange::Forget(lease.ip)),
-        };
+        let ours = leases.of(client.mac);
+        return Decision::took_another_offer(ours.filter(|_| client.message == MessageKind::Request));
     }
     if client.unicast {
         return server.unicast(client);
@@ -177,7 +153,7 @@ pub fn would_decide(
         MessageKind::Confirm => server.confirm(client),
         MessageKind::Release => server.end(client, LeaseState::Released),
         MessageKind::Decline => server.end(client, LeaseState::Declined),
-        MessageKind::InformationRequest => Ok(server.content(ReplyKind::Reply, Vec::new())).into(),
+        MessageKind::InformationRequest => Ok(server.content(DhcpReply::Reply, Vec::new())).into(),
     }
 }
 
@@ -189,7 +165,7 @@ struct Server<'a> {
 }
 
 impl Server<'_> {
-    fn content(&self, kind: ReplyKind, associations: Vec<AssociationAnswer>) -> Content {
+    fn content(&self, kind: DhcpReply, associations: Vec<AssociationAnswer>) -> Content {
         Content {
             kind,
             associations,
@@ -203,7 +179,7 @@ impl Server<'_> {
         Content {
             status: Some(status),
             boot: BootFile::None,
-            ..self.content(ReplyKind::Reply, associations)
+            ..self.content(DhcpReply::Reply, associations)
         }
     }
 
@@ -232,7 +208,7 @@ impl Server<'_> {
         // wish.
         if client.message == MessageKind::Request && first.addresses.iter().any(elsewhere) {
             let all = without_address(&client.associations, Status::NotOnLink);
-            return Ok(self.content(ReplyKind::Reply, all)).into();
+            return Ok(self.content(DhcpReply::Reply, all)).into();
         }
         let solicited = client.message == MessageKind::Solicit;
         let wish = first.addresses.first().copied();
@@ -242,7 +218,7 @@ impl Server<'_> {
             Err(silence) if solicited => return Err(silence).into(),
             Err(_) => {
                 let all = without_address(&client.associations, Status::NoAddress);
-                return Ok(self.content(ReplyKind::Reply, all)).into();
+                return Ok(self.content(DhcpReply::Reply, all)).into();
             }
         };
         let seconds = self.seconds(client);
@@ -253,22 +229,15 @@ impl Server<'_> {
         }];
         associations.extend(without_address(others, Status::NoAddress));
         let (kind, expires, state) = if bind {
-            (ReplyKind::Reply, seconds, LeaseState::Bound)
+            (DhcpReply::Reply, seconds, LeaseState::Bound)
         } else {
-            (ReplyKind::Advertise, OFFER_SECONDS as u32, LeaseState::Offered)
+            (DhcpReply::Advertise, OFFER_SECONDS as u32, LeaseState::Offered)
         };
         let mut content = self.content(kind, associations);
         content.rapid_commit = bind && solicited;
         // A binding that is still valid stays one: a repeated SOLICIT must not shorten it.
-        let bound = leases
-            .of(mac)
-            .is_some_and(|lease| lease.ip == ip && lease.is_bound(self.now));
-        let lease = Lease {
-            mac,
-            ip,
-            expires: self.now.plus_seconds(expires.into()),
-            state,
-        };
+        let bound = leases.holder(ip, self.now) == Some(mac);
+        let lease = Lease::new(mac, ip, state, self.now.plus_seconds(expires.into()));
         Decision {
             answer: Ok(content),
             change: (bind || !bound).then_some(LeaseChange::Insert(lease)),
@@ -306,16 +275,12 @@ impl Server<'_> {
             }
         };
         let associations: Vec<AssociationAnswer> = client.associations.iter().map(answer).collect();
-        let change = kept.filter(|_| given).map(|ip| {
-            LeaseChange::Insert(Lease {
-                mac,
-                ip,
-                expires: self.now.plus_seconds(seconds.into()),
-                state: LeaseState::Bound,
-            })
-        });
+        let until = self.now.plus_seconds(seconds.into());
+        let change = kept
+            .filter(|_| given)
+            .map(|ip| LeaseChange::Insert(Lease::new(mac, ip, LeaseState::Bound, until)));
         Decision {
-            answer: Ok(self.content(ReplyKind::Reply, associations)),
+            answer: Ok(self.content(DhcpReply::Reply, associations)),
             change,
         }
     }
@@ -339,19 +304,13 @@ impl Server<'_> {
             |association: &&Association| held.is_some_and(|lease| association.addresses.contains(&lease.ip));
         let (theirs, unknown): (Vec<_>, Vec<_>) = client.associations.iter().partition(named);
         let lease = held.filter(|_| !theirs.is_empty());
-        let expires = |lease: Lease<Ipv6Addr>| match state {
+        let until = |lease: Lease<Ipv6Addr>| match state {
             LeaseState::Declined => self.now.plus_seconds(self.network.all().decline_seconds.into()),
             _ => lease.expires,
         };
         Decision {
             answer: Ok(self.status(Status::Success, without_address(unknown, Status::NoBinding))),
-            change: lease.map(|lease| {
-                LeaseChange::Insert(Lease {
-                    state,
-                    expires: expires(lease),
-                    ..lease
-                })
-            }),
+            change: lease.map(|lease| lease.change_to(state, until(lease))),
         }
     }
 }

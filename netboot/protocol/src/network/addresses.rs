@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use inventory_api::Mac;
 
-use crate::network::lease::Address;
+use crate::network::address::Address;
 use crate::network::settings::PoolRange;
 
 /// The most addresses in a network's pools (a /16): leases are kept in memory.
-pub const MAX_POOL: usize = 65_536;
+pub(crate) const MAX_POOL: usize = 65_536;
 
 /// Checked addresses of one network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +108,11 @@ impl<A: Address> Addresses<A> {
             Some(reserved) => reserved == address,
             None => self.in_pool.contains(&address),
         }
+    }
+
+    /// Percentage of the pool that machines not enrolled may hold together.
+    pub fn unknown_share(&self) -> u8 {
+        self.unknown_share
     }
 
     /// The most pool addresses that machines not enrolled may hold. `None`: all, because it is configured so

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use crate::boot::script::check_kernel_args;
-use crate::dhcp4::custom::is_domain;
+use crate::names::is_domain;
 use crate::network::settings::NetworkSettings;
 
 /// The most routers, name servers or time servers.
@@ -106,18 +106,14 @@ pub(crate) fn check_numbers(settings: &NetworkSettings) -> Result<(), String> {
         }
     }
     let (unknown_share, mtu) = (settings.unknown_share.into(), settings.mtu.unwrap_or(1500).into());
+    let ipv6_only = settings.ipv6_only_seconds.unwrap_or(300);
     let blksize = settings.tftp_blksize_max.unwrap_or(1468).into();
     for (what, value, least, most) in [
         ("look_seconds", settings.look_seconds, 0, 60),
         ("decline_seconds", settings.decline_seconds, 1, 2_592_000),
         ("unknown_share", unknown_share, 1, 100),
         // RFC 8925, 3.4: MIN_V6ONLY_WAIT.
-        (
-            "ipv6_only_seconds",
-            settings.ipv6_only_seconds.unwrap_or(300),
-            300,
-            u32::MAX,
-        ),
+        ("ipv6_only_seconds", ipv6_only, 300, u32::MAX),
         // RFC 2132, 5.1: at least 68.
         ("mtu", mtu, 68, 65_535),
         // 512 bytes is a block without the option (RFC 1350), 65464 the largest with it (RFC 2348).

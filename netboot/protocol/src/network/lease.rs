@@ -1,31 +1,36 @@
 //! Leases of one network, and the choice of an address. The journal is elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::{Debug, Display};
-use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr};
+use std::fmt::{self, Display};
+use std::net::Ipv4Addr;
+use std::str::FromStr;
 
 use inventory_api::{Mac, UnixMs};
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Serialize};
 
 use crate::codes::Unanswered;
+use crate::hash::fnv;
+use crate::network::address::Address;
 use crate::network::addresses::{Addresses, MAX_POOL};
 
 /// Seconds an offer waits for its REQUEST. EDK2 collects offers for 4 s, and retries for up to 32 s.
 pub const OFFER_SECONDS: u64 = 60;
 /// Default quarantine of a declined address, in seconds.
-pub const DECLINE_SECONDS: u64 = 3600;
+pub(crate) const DECLINE_SECONDS: u64 = 3600;
 
 /// Shorter leases, in seconds, are renewed at exactly half of their time.
 const SPREAD_FROM: u32 = 3600;
 /// Seconds that an expired lease of an enrolled machine is kept from machines that are not enrolled.
-pub const KEPT_SECONDS: u64 = 86_400;
+const KEPT_SECONDS: u64 = 86_400;
 /// Pools up to this size are handed out in order.
 const SMALL: usize = 16;
 /// The most leases of one network: a full pool, and as many reservations or other servers' addresses.
 const MOST: usize = 2 * MAX_POOL;
 
 /// The state of an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LeaseState {
     /// Offered, not yet requested; never journalled.
     Offered,
@@ -41,31 +46,18 @@ pub enum LeaseState {
     Reserved,
 }
 
-impl LeaseState {
-    /// Lower-case name, as in the journal.
-    pub fn name(self) -> &'static str {
-        match self {
-            LeaseState::Offered => "offered",
-            LeaseState::Bound => "bound",
-            LeaseState::Released => "released",
-            LeaseState::Declined => "declined",
-            LeaseState::Seen => "seen",
-            LeaseState::Reserved => "reserved",
-        }
+impl Display for LeaseState {
+    /// As in the journal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
+}
 
-    /// The state with this name.
-    pub fn from_name(name: &str) -> Option<LeaseState> {
-        [
-            LeaseState::Offered,
-            LeaseState::Bound,
-            LeaseState::Released,
-            LeaseState::Declined,
-            LeaseState::Seen,
-            LeaseState::Reserved,
-        ]
-        .into_iter()
-        .find(|state| state.name() == name)
+impl FromStr for LeaseState {
+    type Err = serde::de::value::Error;
+
+    fn from_str(name: &str) -> Result<LeaseState, Self::Err> {
+        LeaseState::deserialize(name.into_deserializer())
     }
 }
 
@@ -93,12 +85,22 @@ pub enum LeaseChange<A = Ipv4Addr> {
     Forget(A),
 }
 
-/// An address that can be leased: IPv4 or IPv6.
-pub trait Address: Copy + Ord + Hash + Debug + Display + Into<IpAddr> {}
-
-impl<A: Copy + Ord + Hash + Debug + Display + Into<IpAddr>> Address for A {}
-
 impl<A> Lease<A> {
+    /// A lease of `ip` until `expires`.
+    pub fn new(mac: Mac, ip: A, state: LeaseState, expires: UnixMs) -> Lease<A> {
+        Lease {
+            mac,
+            ip,
+            expires,
+            state,
+        }
+    }
+
+    /// Puts the address into another state.
+    pub(crate) fn change_to(self, state: LeaseState, expires: UnixMs) -> LeaseChange<A> {
+        LeaseChange::Insert(Lease::new(self.mac, self.ip, state, expires))
+    }
+
     /// Whether the address is unavailable to others now.
     pub fn holds(&self, now: UnixMs) -> bool {
         self.state != LeaseState::Released && now < self.expires
@@ -106,12 +108,7 @@ impl<A> Lease<A> {
 
     /// The same lease with another address type.
     pub fn with_ip<B>(&self, ip: B) -> Lease<B> {
-        Lease {
-            mac: self.mac,
-            ip,
-            expires: self.expires,
-            state: self.state,
-        }
+        Lease::new(self.mac, ip, self.state, self.expires)
     }
 
     /// Whether the machine uses the address now.
@@ -167,8 +164,13 @@ impl<A: Address> Leases<A> {
         self.reserved.get(&mac).copied()
     }
 
+    /// The address reserved for a machine, in the configuration or at run time.
+    pub fn reserved(&self, addresses: &Addresses<A>, mac: Mac) -> Option<A> {
+        addresses.reservation(mac).or(self.reservation(mac))
+    }
+
     /// The machine an address is reserved for at run time.
-    pub fn reserved_for(&self, ip: A) -> Option<Mac> {
+    pub(crate) fn reserved_for(&self, ip: A) -> Option<Mac> {
         self.reserved_for.get(&ip).copied()
     }
 
@@ -317,7 +319,7 @@ pub fn choose_address<A: Address>(
     wish: Option<A>,
     now: UnixMs,
 ) -> Result<A, Unanswered> {
-    let reserved = addresses.reservation(mac).or(leases.reservation(mac));
+    let reserved = leases.reserved(addresses, mac);
     let had = leases.of(mac);
     if !known
         && !had.is_some_and(|lease| lease.holds(now))
@@ -382,13 +384,6 @@ pub(crate) fn earlier(seconds: u32, mac: Mac) -> u32 {
         return 0;
     }
     seconds / 16 * (fnv(&mac.0) % 16) / 16
-}
-
-/// FNV-1a: spreads MACs evenly, and detects damaged lines.
-pub fn fnv(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, &byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
 }
 
 #[cfg(test)]

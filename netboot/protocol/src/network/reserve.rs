@@ -75,23 +75,15 @@ pub fn reserve(
     if let Some(lease) = leases.at(ip).filter(|lease| lease.holds(now) && lease.mac != mac) {
         return Err(ReserveError::InUse { ip, by: lease.mac });
     }
-    Ok(LeaseChange::Insert(Lease {
-        mac,
-        ip,
-        expires: UnixMs(i64::MAX),
-        state: LeaseState::Reserved,
-    }))
+    let reservation = Lease::new(mac, ip, LeaseState::Reserved, UnixMs(i64::MAX));
+    Ok(LeaseChange::Insert(reservation))
 }
 
 /// Ends a machine's reservation. Its lease, if any, goes on.
 pub fn unreserve(leases: &Leases, mac: Mac) -> Result<LeaseChange, ReserveError> {
     let ip = leases.reservation(mac).ok_or(ReserveError::None(mac))?;
-    Ok(LeaseChange::Insert(Lease {
-        mac,
-        ip,
-        expires: UnixMs(0),
-        state: LeaseState::Reserved,
-    }))
+    let ended = Lease::new(mac, ip, LeaseState::Reserved, UnixMs(0));
+    Ok(LeaseChange::Insert(ended))
 }
 
 /// Ends the quarantine of an address. Its journal line stays, expired: a released lease would make it the
@@ -101,10 +93,7 @@ pub fn end_quarantine(leases: &Leases, ip: Ipv4Addr, now: UnixMs) -> Result<Leas
         .at(ip)
         .filter(|lease| lease.state == LeaseState::Declined && lease.holds(now))
         .ok_or(ReserveError::NotQuarantined(ip))?;
-    Ok(LeaseChange::Insert(Lease {
-        expires: now,
-        ..lease
-    }))
+    Ok(lease.change_to(lease.state, now))
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use serde::de::value::MapDeserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::boot::architecture::ClientKind;
-use crate::dhcp4::class::ClassSettings;
 use crate::network::written::{one_or_many, unique};
 
 /// How Slipway serves a network.
@@ -102,8 +101,9 @@ pub struct NetworkSettings {
     #[serde(default)]
     pub on_foreign_server: OnForeignServer,
     /// Seconds for which server mode looks for another DHCP server before it hands out its first address; 0:
-    /// answer at once and look meanwhile.
-    #[serde(default = "default_look")]
+    /// answer at once and look meanwhile. The default leaves time for dnsmasq, which pings an address for 3 s
+    /// before it offers it (measured: netboot-measured.md 2.3, rule 5).
+    #[serde(default = "value::<4>")]
     pub look_seconds: u32,
     /// Probe an address before it is first offered.
     #[serde(default = "yes")]
@@ -157,13 +157,14 @@ pub struct NetworkSettings {
     #[serde(default, rename = "class", skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassSettings>,
     /// Lease time of operating systems and the mini-os, in seconds.
-    #[serde(default = "default_lease")]
+    #[serde(default = "value::<3600>")]
     pub lease_seconds: u32,
-    /// Lease time of firmware and iPXE, in seconds.
-    #[serde(default = "default_boot_lease")]
+    /// Lease time of firmware and iPXE, in seconds. By default long enough for a slow boot, and short enough
+    /// that a machine switched on once does not hold an address for long.
+    #[serde(default = "value::<600>")]
     pub lease_seconds_boot: u32,
     /// Quarantine of a declined address, in seconds.
-    #[serde(default = "default_decline")]
+    #[serde(default = "value::<3600>")]
     pub decline_seconds: u32,
     /// Answer IPv6 Router Solicitations with an empty advertisement: stock iPXE otherwise waits 13 s for one.
     /// Not in observe mode.
@@ -181,6 +182,67 @@ pub struct NetworkSettings {
     pub kernel_args: Vec<String>,
     /// DHCPv6; without it Slipway sends nothing over IPv6 except for `router_advertisements`.
     pub v6: Option<V6Settings>,
+}
+
+/// A class in the configuration, `[[network.class]]`. Settings left out are the network's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassSettings {
+    /// Name, for messages.
+    pub name: String,
+    /// Which clients belong to the class.
+    #[serde(rename = "match")]
+    pub matches: ClassMatch,
+    /// Default gateways (option 3). In the file one address or a list.
+    #[serde(
+        rename = "router",
+        deserialize_with = "one_or_many",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub routers: Vec<Ipv4Addr>,
+    /// Name servers (option 6).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<Ipv4Addr>,
+    /// Domain (option 15).
+    pub domain: Option<String>,
+    /// Search domains (option 119).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub search: Vec<String>,
+    /// Time servers (option 42).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ntp: Vec<Ipv4Addr>,
+    /// MTU in bytes (option 26).
+    pub mtu: Option<u16>,
+    /// Static routes (option 121).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+    /// Other options, in addition to the network's. Here 43, 60, 66 and 67 are allowed too: they go to
+    /// clients that Slipway has no boot file for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<CustomOption>,
+    /// Like [`NetworkSettings::next_server`].
+    pub next_server: Option<Ipv4Addr>,
+    /// Like [`NetworkSettings::ipv6_only_seconds`].
+    pub ipv6_only_seconds: Option<u32>,
+    /// Lease time in seconds, for firmware too.
+    pub lease_seconds: Option<u32>,
+}
+
+/// All given conditions must hold. Text is compared case-insensitively, and `*` matches any bytes; a value
+/// starting with `0x` is hexadecimal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassMatch {
+    /// Option 60.
+    pub vendor_class: Option<String>,
+    /// Option 77: the whole of it, or one of its classes (RFC 3004).
+    pub user_class: Option<String>,
+    /// The relay's circuit id (option 82.1).
+    pub circuit_id: Option<String>,
+    /// The relay's remote id (option 82.2).
+    pub remote_id: Option<String>,
+    /// The client's MAC, or its first digits and `*`.
+    pub mac: Option<String>,
 }
 
 /// DHCPv6 of a network in the configuration: `[network.v6]`. Router advertisements, and so the default route,
@@ -212,24 +274,8 @@ pub struct V6Settings {
     pub boot_parameters: Vec<String>,
 }
 
-/// An operating system keeps its address for this long.
-fn default_lease() -> u32 {
-    3600
-}
-
-/// Firmware and iPXE: long enough for a slow boot, short enough that a machine switched on once does not hold
-/// an address for long.
-fn default_boot_lease() -> u32 {
-    600
-}
-
-fn default_decline() -> u32 {
-    3600
-}
-
-/// dnsmasq pings an address for 3 s before it offers it (measured: netboot-measured.md 2.3, rule 5).
-fn default_look() -> u32 {
-    4
+fn value<const N: u32>() -> u32 {
+    N
 }
 
 fn default_share() -> u8 {

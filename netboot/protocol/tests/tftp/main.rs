@@ -87,14 +87,14 @@ fn a_client_that_never_answers_gets_four_packets() {
 /// There is no other port to use, and a plain block after an OACK could be taken for the last one.
 #[test]
 fn on_one_port_an_oack_is_sent_as_often_as_it_is_asked_for() {
-    let mut transfer = Transfer::new(&accepted(&[("blksize", 1468)]), 5000).on_one_port();
+    let mut transfer = Transfer::new(&accepted(&[("blksize", 1468)]), 5000).on_one_port(true);
     assert_eq!(transfer.begin(ms(0)), Step::Send(Send::Oack));
     assert_eq!(transfer.elapsed(ms(9000)), Step::Wait);
     assert_eq!(transfer.asked_again(ms(9001)), Step::Send(Send::Oack));
     assert_eq!(transfer.elapsed(ms(20_000)), Step::Wait);
     assert_eq!(transfer.received(&ack(0), ms(20_001)), blocks(1, 1));
     assert_eq!(transfer.asked_again(ms(20_002)), Step::Wait);
-    let mut transfer = Transfer::new(&accepted(&[("blksize", 1468)]), 5000).on_one_port();
+    let mut transfer = Transfer::new(&accepted(&[("blksize", 1468)]), 5000).on_one_port(true);
     transfer.begin(ms(0));
     assert_eq!(
         (transfer.elapsed(ms(1000)), transfer.deadline()),

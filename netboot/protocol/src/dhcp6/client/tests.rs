@@ -94,7 +94,7 @@ fn firmware_is_recognised_by_class_and_link_local_address() {
         client.kind
     );
     assert!(!client.restarts(), "this is the loader");
-    assert_eq!(client.code(), "ipxe-v6");
+    assert_eq!(client.asker().client, "ipxe-v6");
     let system = classify(&message(1, &[]), link_local(MAC)).unwrap();
     assert_eq!(system.kind, ClientKind::Other);
 }

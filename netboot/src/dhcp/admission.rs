@@ -1,10 +1,16 @@
-//! Limits on DHCP messages in work, and on those waiting for a probe. Known machines and lease holders have
-//! permits of their own, so made-up MACs cannot lock them out.
+//! Which DHCP messages are worked on: rates by sender, and limits on messages in work and on those waiting
+//! for a probe. Known machines and lease holders have permits of their own, so made-up MACs cannot lock them
+//! out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use inventory_api::Mac;
 use netboot_protocol::shares::Standing;
+use netboot_protocol::{Rates, Unanswered};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::now;
 
 /// Messages in work at once: strangers, lease holders, known machines. More are dropped, and the machines ask
 /// again.
@@ -12,14 +18,49 @@ const WORKING: [usize; 3] = [1024, 512, 512];
 /// Messages waiting for a probe result: a few kB each, for some hundred ms.
 const WAITING: [usize; 3] = [16_384, 2048, 2048];
 
+/// Admission control of one service.
+#[derive(Default)]
+pub(super) struct Admission {
+    limits: WorkLimits,
+    rates: Rates,
+    /// The MAC whose dropped message was recorded last, and in which second.
+    recorded: Option<(Mac, i64)>,
+}
+
+impl Admission {
+    /// A permit to work on a message. `circuit`: the relay and the port on it that the message came through.
+    ///
+    /// # Errors
+    /// [`Unanswered::TooMany`] or [`Unanswered::Busy`].
+    pub(super) fn admit(
+        &mut self,
+        mac: Mac,
+        standing: Standing,
+        circuit: Option<(IpAddr, &Vec<u8>)>,
+    ) -> Result<WorkPermit, Unanswered> {
+        let known = standing == Standing::Known;
+        if !self.rates.admit(mac, known, circuit, now()) {
+            return Err(Unanswered::TooMany);
+        }
+        self.limits.permit(standing).ok_or(Unanswered::Busy)
+    }
+
+    /// Whether to record a dropped message in its machine's journey: at most one a second, so that a flood
+    /// cannot fill it.
+    pub(super) fn should_record(&mut self, mac: Mac) -> bool {
+        let this = Some((mac, now().0 / 1000));
+        std::mem::replace(&mut self.recorded, this) != this
+    }
+}
+
 /// The permits of one service.
-pub(crate) struct WorkLimits {
+struct WorkLimits {
     working: [Arc<Semaphore>; 3],
     waiting: [Arc<Semaphore>; 3],
 }
 
 /// The permit to work on a message.
-pub(crate) struct WorkPermit {
+pub(super) struct WorkPermit {
     working: Option<OwnedSemaphorePermit>,
     waiting: Arc<Semaphore>,
 }
@@ -36,7 +77,7 @@ impl Default for WorkLimits {
 
 impl WorkLimits {
     /// A permit for one more message; `None`: all of this standing are in use.
-    pub(crate) fn permit(&self, standing: Standing) -> Option<WorkPermit> {
+    fn permit(&self, standing: Standing) -> Option<WorkPermit> {
         let which = standing as usize;
         let working = self.working[which].clone().try_acquire_owned().ok()?;
         Some(WorkPermit {
@@ -49,7 +90,7 @@ impl WorkLimits {
 impl WorkPermit {
     /// Exchanges the work permit for a waiting permit, held until the result is dropped; `None`: those are
     /// all in use too. The rest of the work, encoding and sending one answer, is not counted.
-    pub(crate) fn wait(&mut self) -> Option<OwnedSemaphorePermit> {
+    pub(super) fn wait(&mut self) -> Option<OwnedSemaphorePermit> {
         self.working = None;
         self.waiting.clone().try_acquire_owned().ok()
     }

@@ -11,12 +11,11 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use inventory_api::{Mac, UnixMs};
-use netboot_protocol::network::lease::fnv;
-use netboot_protocol::{Lease, LeaseState};
+use inventory_api::UnixMs;
+use netboot_protocol::{Lease, LeaseState, fnv};
 
 /// Bytes appended before the journal is compacted.
-pub const GROWTH: u64 = 8 << 20;
+const GROWTH: u64 = 8 << 20;
 /// Longest journal read at start.
 const MAX_BYTES: u64 = 256 << 20;
 /// Longest line; a network name has at most 64 characters.
@@ -24,58 +23,51 @@ const MAX_LINE: usize = 256;
 
 /// One change of one network's leases.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    pub network: String,
+pub(crate) struct Record {
+    pub(crate) network: String,
     /// The lease from now on.
-    pub lease: Lease<IpAddr>,
+    pub(crate) lease: Lease<IpAddr>,
 }
 
 impl Record {
     fn to_line(&self) -> String {
-        let (lease, network) = (&self.lease, &self.network);
-        let (mac, ip, expires, state) = (lease.mac, lease.ip, lease.expires.0, lease.state.name());
-        let body = format!("v1 {network} {mac} {ip} {expires} {state}");
-        let sum = checksum(&body);
-        format!("{body} {sum:08x}\n")
+        let Lease {
+            mac,
+            ip,
+            expires,
+            state,
+        } = self.lease;
+        let body = format!("v1 {} {mac} {ip} {} {state}", self.network, expires.0);
+        format!("{body} {:08x}\n", fnv(body.as_bytes()))
     }
 
     fn parse(line: &str) -> Option<Record> {
         let (body, sum) = line.strip_suffix('\n')?.rsplit_once(' ')?;
-        if u32::from_str_radix(sum, 16).ok()? != checksum(body) {
+        if u32::from_str_radix(sum, 16).ok()? != fnv(body.as_bytes()) {
             return None;
         }
-        let mut words = body.split(' ');
-        let mut next = || words.next();
-        if next()? != "v1" {
+        let words: Vec<&str> = body.split(' ').collect();
+        let ["v1", network, mac, ip, expires, state, ..] = words[..] else {
             return None;
-        }
+        };
+        let expires = UnixMs(expires.parse().ok()?);
         Some(Record {
-            network: next()?.to_owned(),
-            lease: Lease {
-                mac: next()?.parse::<Mac>().ok()?,
-                ip: next()?.parse::<IpAddr>().ok()?,
-                expires: UnixMs(next()?.parse().ok()?),
-                state: LeaseState::from_name(next()?)?,
-            },
+            network: network.to_owned(),
+            lease: Lease::new(mac.parse().ok()?, ip.parse().ok()?, state.parse().ok()?, expires),
         })
     }
 }
 
-/// Detects torn and damaged lines.
-fn checksum(text: &str) -> u32 {
-    fnv(text.as_bytes())
-}
-
 /// What a journal held.
 #[derive(Debug, Default)]
-pub struct Replayed {
+pub(crate) struct Replayed {
     /// The last record of each address.
-    pub records: Vec<Record>,
+    pub(crate) records: Vec<Record>,
     /// Lines that could not be read.
-    pub damaged: u64,
+    pub(crate) damaged: u64,
 }
 
-pub struct Journal {
+pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     appended: u64,
@@ -85,7 +77,7 @@ pub struct Journal {
 impl Journal {
     /// Reads the journal at `path` (missing means empty), compacts it and opens it for appending. `keep`
     /// selects the records still needed.
-    pub fn open(path: &Path, keep: impl Fn(&Record) -> bool) -> io::Result<(Journal, Replayed)> {
+    pub(crate) fn open(path: &Path, keep: impl Fn(&Record) -> bool) -> io::Result<(Journal, Replayed)> {
         let mut replayed = replay(path)?;
         replayed.records.retain(keep);
         let file = rewrite(path, &replayed.records)?;
@@ -101,29 +93,27 @@ impl Journal {
     }
 
     /// Appends records and waits until they are on disk.
-    pub fn append(&mut self, records: &[Record]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, records: &[Record]) -> io::Result<()> {
         let text: String = records.iter().map(Record::to_line).collect();
         let before = self.file.metadata()?.len();
-        if let Err(error) = self
-            .file
-            .write_all(text.as_bytes())
-            .and_then(|()| self.file.sync_data())
-        {
+        let written = self.file.write_all(text.as_bytes());
+        let written = written.and_then(|()| self.file.sync_data());
+        if written.is_err() {
             // A partial line must not spoil the next one.
             let _ = self.file.set_len(before);
-            return Err(error);
         }
+        written?;
         self.appended += text.len() as u64;
         Ok(())
     }
 
     /// Whether it is time for [`Journal::compact`].
-    pub fn has_grown(&self) -> bool {
+    pub(crate) fn has_grown(&self) -> bool {
         self.appended > self.growth
     }
 
     /// Rewrites the journal with the last record of each address.
-    pub fn compact(&mut self) -> io::Result<()> {
+    pub(crate) fn compact(&mut self) -> io::Result<()> {
         let replayed = replay(&self.path)?;
         self.file = rewrite(&self.path, &replayed.records)?;
         self.appended = 0;
@@ -203,6 +193,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inventory_api::Mac;
 
     fn record(n: u8, expires: i64) -> Record {
         Record {

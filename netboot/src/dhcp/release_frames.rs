@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Mutex;
 
 use inventory_api::Mac;
 use netboot_protocol::PxeClient;
 use netboot_protocol::frame::datagram_to;
+use parking_lot::Mutex;
 
-use crate::leases::lock;
 use crate::link::LinkSocket;
 use crate::socket::Interface;
 
@@ -16,7 +15,7 @@ use crate::socket::Interface;
 const MOST: usize = 1024;
 
 /// A second socket on the interface that receives only these two messages.
-pub(crate) struct Farewells {
+pub(crate) struct ReleaseFrames {
     link: LinkSocket,
     seen: Mutex<VecDeque<Frame>>,
 }
@@ -27,10 +26,10 @@ struct Frame {
     from: Mac,
 }
 
-impl Farewells {
-    pub(crate) fn open(interface: &Interface) -> io::Result<Farewells> {
-        Ok(Farewells {
-            link: LinkSocket::farewells(interface)?,
+impl ReleaseFrames {
+    pub(crate) fn open(interface: &Interface) -> io::Result<ReleaseFrames> {
+        Ok(ReleaseFrames {
+            link: LinkSocket::releases(interface)?,
             seen: Mutex::default(),
         })
     }
@@ -38,7 +37,7 @@ impl Farewells {
     /// The link-layer sender of the frame a message came in; `None`: the frame was not seen. The kernel
     /// delivers the frame to this socket before it delivers the datagram to the UDP socket.
     pub(crate) fn sender_of(&self, client: &PxeClient) -> Option<Mac> {
-        let mut seen = lock(&self.seen);
+        let mut seen = self.seen.lock();
         let mut buffer = [0u8; 2048];
         for _ in 0..MOST {
             let Ok(len) = self.link.receive_now(&mut buffer) else {

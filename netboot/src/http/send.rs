@@ -7,15 +7,15 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::sendfile::sendfile64;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use crate::content::Content;
 use crate::running::Meter;
-use crate::server::blocking;
 use crate::slots::Slot;
+use crate::tasks::blocking;
 
 /// Most bytes of a file sent by one call.
 const AT_ONCE: u64 = 2 << 20;
@@ -31,27 +31,6 @@ static PATIENT: Semaphore = Semaphore::const_new(8);
 const STALLED: Duration = Duration::from_secs(60);
 /// Content of up to this many bytes is sent together with its head.
 const WITH_HEAD: usize = 16 << 10;
-
-/// What a response carries.
-#[derive(Debug)]
-pub(crate) enum Content {
-    Memory(Bytes),
-    /// `count` bytes of `file` from `first`.
-    File {
-        file: File,
-        first: u64,
-        count: u64,
-    },
-}
-
-impl Content {
-    pub(crate) fn len(&self) -> u64 {
-        match self {
-            Content::Memory(bytes) => bytes.len() as u64,
-            Content::File { count, .. } => *count,
-        }
-    }
-}
 
 /// The outcome of sending an answer.
 pub(crate) struct Sent {
@@ -80,28 +59,23 @@ pub(crate) async fn send(
         content => content,
     };
     let mut sent = 0;
-    let mut result = all(&stream, &head, slot, None, &mut sent).await;
+    let result = all(&stream, &head, slot, None, &mut sent).await;
     let mut bytes = sent.saturating_sub(before);
-    match content.filter(|_| result.is_ok()) {
-        None => {}
+    let (stream, result) = match content.filter(|_| result.is_ok()) {
+        None => (Some(stream), result),
         Some(Content::Memory(content)) => {
-            result = all(&stream, &content, slot, meter, &mut bytes).await;
+            let result = all(&stream, &content, slot, meter, &mut bytes).await;
+            (Some(stream), result)
         }
-        Some(Content::File { file, first, count }) => {
-            let sent = part_of(stream, file, (first, count), slot, meter, &mut bytes).await;
-            let (stream, result) = match sent {
+        Some(Content::File { file, first, len }) => {
+            match part_of(stream, file, (first, len), slot, meter, &mut bytes).await {
                 Ok(stream) => (Some(stream), Ok(())),
                 Err(error) => (None, Err(error)),
-            };
-            return Sent {
-                stream,
-                bytes,
-                result,
-            };
+            }
         }
-    }
+    };
     Sent {
-        stream: Some(stream),
+        stream,
         bytes,
         result,
     }
@@ -146,13 +120,13 @@ async fn all(
 /// the core where the client may run.
 async fn part_of(
     mut stream: TcpStream,
-    file: File,
+    file: Arc<File>,
     (first, count): (u64, u64),
     slot: &Slot,
     meter: Option<&Arc<Meter>>,
     sent: &mut u64,
 ) -> io::Result<TcpStream> {
-    let (file, here) = (Arc::new(file), Arc::new(()));
+    let here = Arc::new(());
     loop {
         writable(&stream).await?;
         let patient = PATIENT.try_acquire().ok();

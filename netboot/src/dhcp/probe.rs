@@ -5,19 +5,19 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
 use netboot_protocol::frame::{arp_claim, arp_probe, echo_reply, echo_request};
 use netboot_protocol::network::lease::OFFER_SECONDS;
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::leases::lock;
+use crate::error::NetbootError;
 use crate::link::LinkSocket;
-use crate::server::NetbootError;
 use crate::socket::RawSocket;
 
 /// When to ask, and how long to wait after the last question: 250 ms in all, hidden in the 4 s for which
@@ -143,13 +143,13 @@ impl Prober {
     /// Who uses an address besides `client`; nobody if it cannot be probed.
     pub(crate) async fn user_of(&self, address: Ipv4Addr, client: Mac) -> Option<User> {
         let now = Instant::now();
-        if lock(&self.clean).has(address, now) {
+        if self.clean.lock().has(address, now) {
             return None;
         }
         let other = |user: &User| *user != Some(client);
         let user = self.ask(address, other).await.into_iter().find(other);
         if user.is_none() {
-            lock(&self.clean).insert(address, now);
+            self.clean.lock().insert(address, now);
         }
         user
     }
@@ -162,7 +162,7 @@ impl Prober {
     /// Asks until an answer is `enough`, or until the time for answers is over.
     async fn ask(&self, address: Ipv4Addr, enough: impl Fn(&User) -> bool) -> Vec<User> {
         let (sender, mut claims) = mpsc::channel(4);
-        lock(&self.waiting).entry(address).or_default().push(sender);
+        self.waiting.lock().entry(address).or_default().push(sender);
         let mut users = Vec::new();
         let spread = Duration::from_millis((u32::from(address) % SPREAD_MS).into());
         for (wait, more) in WAITS.into_iter().zip([spread, Duration::ZERO]) {
@@ -179,7 +179,7 @@ impl Prober {
             }
         }
         drop(claims);
-        let mut waiting = lock(&self.waiting);
+        let mut waiting = self.waiting.lock();
         if let Some(senders) = waiting.get_mut(&address) {
             senders.retain(|sender| !sender.is_closed());
             if senders.is_empty() {
@@ -198,7 +198,7 @@ impl Prober {
             };
             match answer {
                 Ok(Some((user, address))) => {
-                    for sender in lock(&self.waiting).get(&address).into_iter().flatten() {
+                    for sender in self.waiting.lock().get(&address).into_iter().flatten() {
                         let _ = sender.try_send(user);
                     }
                 }

@@ -16,13 +16,15 @@ use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::http::{Answer, HttpService, bad_request};
+use super::send::{Sent, send};
+use super::{Answer, HttpService, bad_request};
+use crate::content::Content;
+use crate::error::NetbootError;
 use crate::log;
 use crate::running::unacknowledged;
-use crate::send::{Content, Sent, send};
-use crate::server::{NetbootError, panicked};
 use crate::slots::{Full, Limits, Slot, Slots};
 use crate::source::BootSource;
+use crate::tasks::panicked;
 
 /// Connection slots. iPXE and the agent use one or two at once.
 const LIMITS: Limits = Limits {
@@ -37,36 +39,35 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// socket with unread bytes resets the connection, and the answer may be lost (RFC 9112, section 9.6).
 const LAST: Duration = Duration::from_secs(2);
 
-pub(crate) async fn serve<S: BootSource>(
-    listener: TcpListener,
-    service: Arc<HttpService<S>>,
-) -> Result<(), NetbootError> {
-    let slots = Slots::new(LIMITS);
-    let mut tasks = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            () = service.shared.cancel.cancelled() => return Ok(()),
-            error = panicked(&mut tasks, "HTTP") => return Err(error),
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let ip = peer.ip();
-                let slot = match slots.take(ip, service.shared.standing(ip)) {
-                    Ok(slot) => slot,
-                    Err(full) => {
-                        refused(ip, full);
-                        service.connection_ended(ip, ConnectionEnd::Busy);
-                        continue;
+impl<S: BootSource> HttpService<S> {
+    pub(crate) async fn serve(self, listener: TcpListener) -> Result<(), NetbootError> {
+        let (service, slots) = (Arc::new(self), Slots::new(LIMITS));
+        let mut tasks = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                () = service.scripts.shared.cancel.cancelled() => return Ok(()),
+                error = panicked(&mut tasks, "HTTP") => return Err(error),
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let ip = peer.ip();
+                    match slots.take(ip, service.scripts.shared.standing(ip)) {
+                        Ok(slot) => {
+                            let service = service.clone();
+                            tasks.spawn(async move { connection(stream, ip, &service, slot).await });
+                        }
+                        Err(full) => {
+                            refused(ip, full);
+                            service.connection_ended(ip, ConnectionEnd::Busy);
+                        }
                     }
-                };
-                let service = service.clone();
-                tasks.spawn(async move { connection(stream, ip, &service, slot).await });
-            }
-            Err(error) => {
-                // Out of file descriptors, or the client is already gone.
-                log::paced!(warn; "http-accept", "failed", false; %error, "cannot accept an HTTP connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Err(error) => {
+                    // Out of file descriptors, or the client is already gone.
+                    log::paced!(warn; "http-accept", "failed", false; %error, "cannot accept an HTTP connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
             }
         }
     }
@@ -172,10 +173,8 @@ async fn requests<S: BootSource>(
     let mut read = Vec::new();
     loop {
         let Ok(next) = tokio::time::timeout(HEAD_TIME, next(&stream, &mut read)).await else {
-            return Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "no whole request in time",
-            ));
+            let why = "no whole request in time";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         };
         slot.touch();
         let (answer, stays, with_content) = match next? {
@@ -197,13 +196,12 @@ async fn requests<S: BootSource>(
         let head = response_head(&response, &date, !stays);
         let content = with_content.then(|| response.into_body());
         let of = content.as_ref().map_or(0, Content::len);
-        let running = heard.as_ref().map(|heard| service.meter(heard, of, control));
-        let meter = running.as_ref().map(|running| &running.meter);
+        let meter = heard.as_ref().map(|heard| service.meter(heard, of, control));
         let Sent {
             stream: going,
             bytes,
             mut result,
-        } = send(stream, head, content, slot, meter).await;
+        } = send(stream, head, content, slot, meter.as_ref()).await;
         if let Some(heard) = heard {
             if let (Ok(()), Some(going)) = (&result, &going) {
                 result = acknowledged(going).await;
@@ -211,7 +209,7 @@ async fn requests<S: BootSource>(
             let lost = unacknowledged(&**control);
             service.ended(heard, bytes, lost, result.is_err());
         }
-        drop(running);
+        drop(meter);
         result?;
         let Some(going) = going else { return Ok(()) };
         if !stays {

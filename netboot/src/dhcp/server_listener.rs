@@ -13,12 +13,13 @@ use netboot_protocol::{Mode, Network, dhcp6};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::dhcp::probe::Prober;
+use crate::error::NetbootError;
 use crate::link::LinkSocket;
 use crate::networks::{Family, Networks};
-use crate::probe::Prober;
-use crate::server::{NetbootError, panicked};
 use crate::socket::Interface;
 use crate::socket6::ask_all;
+use crate::tasks::panicked;
 
 /// Seconds between the first questions; later ones are [`ASK_SECONDS`] apart.
 const FIRST_ASKS: [u64; 6] = [0, 1, 1, 2, 2, 4];
@@ -106,11 +107,8 @@ impl ServerListener {
     /// Probes whether the sender of the packet, the server or a relay in front of it, is a host with that
     /// link address.
     fn prove(&self, probes: &mut JoinSet<()>, reply: ServerReply, link: Mac, neighbour: Option<Ipv4Addr>) {
-        let (networks, network, family) = (
-            self.networks.clone(),
-            self.network.clone(),
-            self.protocol.family(),
-        );
+        let (networks, network) = (self.networks.clone(), self.network.clone());
+        let family = self.protocol.family();
         let (Some(arp), Some(neighbour)) = (self.arp.clone(), neighbour) else {
             return networks.proven(&network, family, reply.server, link);
         };

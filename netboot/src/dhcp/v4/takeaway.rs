@@ -8,17 +8,15 @@ use netboot_protocol::dhcp4::claims::{Belief, PER_MAC};
 use netboot_protocol::sender::{believe, gives_up};
 use netboot_protocol::{Leases, MessageKind, Network, PxeClient, Unanswered, given_up, probe_of, quarantine};
 
-use super::DhcpService;
-use crate::endpoint::Shared;
-use crate::leases::lock;
+use super::DhcpV4;
+use crate::dhcp::admission::WorkPermit;
 use crate::now;
 use crate::source::BootSource;
-use crate::work_limits::WorkPermit;
 
 /// After a RELEASE, a client needs a moment to remove the address from its interface.
 const GRACE: Duration = Duration::from_millis(300);
 
-impl<S: BootSource> DhcpService<S> {
+impl<S: BootSource> DhcpV4<S> {
     /// Whether another host uses the address; if so, it is quarantined for an hour. `user` is the MAC that
     /// answered ARP, or `None` after a ping reply.
     pub(super) fn is_taken(
@@ -31,7 +29,7 @@ impl<S: BootSource> DhcpService<S> {
         let name = network.name();
         let who = user.map_or("a host that answers pings".to_owned(), |mac| mac.to_string());
         let pool = network.addresses().pool().len();
-        let mut claims = lock(&self.claims);
+        let mut claims = self.claims.lock();
         let belief = claims
             .entry(name.to_owned())
             .or_default()
@@ -56,21 +54,18 @@ impl<S: BootSource> DhcpService<S> {
                     .to_owned(),
             ),
         };
-        let Shared {
-            networks,
-            leases,
-            queue,
-            source,
-            ..
-        } = &*self.shared;
-        networks.record(name, kind, detail);
+        let shared = &self.shell.shared;
+        shared.networks.record(name, kind, detail);
         let taken = belief == Belief::InUse;
         if taken {
             // The owner may be unknown; then record it under the client we were about to offer it to, as for
             // a DECLINE. No need to wait for the journal: if the record is lost, the address is probed again.
             let who = user.unwrap_or(client.mac);
-            let (known, out) = (source.known(who), quarantine(who, address, now()));
-            let _ = leases.update(name, queue, known, |_| ((), Some(out)));
+            let (known, out) = (shared.source.known(who), quarantine(who, address, now()));
+            let _ = self
+                .shell
+                .leases
+                .update(name, &shared.queue, known, |_| ((), Some(out)));
         }
         taken
     }
@@ -89,15 +84,14 @@ impl<S: BootSource> DhcpService<S> {
         network: &Network,
         permit: &mut WorkPermit,
     ) -> Result<(), Unanswered> {
-        believe(client, &lock(&self.relays))?;
-        let Shared { leases, queue, .. } = &*self.shared;
+        believe(client, &self.relays.lock())?;
         let given_up = || {
-            let look = |leases: &Leases| (given_up(client, leases, now()), None);
-            leases.update(network.name(), queue, client.known, look).0
+            let look = |leases: &Leases| given_up(client, leases, now());
+            self.shell.leases.look(network.name(), look)
         };
         let before = given_up();
         let farewell = matches!(client.message, MessageKind::Release | MessageKind::Decline);
-        let sender = match &self.farewells {
+        let sender = match &self.sockets.release_frames {
             Some(frames) if farewell && self.is_local(client, network) => frames.sender_of(client),
             _ => None,
         };
