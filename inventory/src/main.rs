@@ -10,8 +10,8 @@ use config::Config;
 use inventory::app::{App, sign_mini_os};
 use inventory::data_dir;
 use inventory::tokens::{self, TokenTerms};
+use service::boot::missing::{There, missing};
 use service::core::Clock;
-use service::missing::{There, missing};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]

@@ -9,10 +9,10 @@ use lifecycle::State;
 use lifecycle::state::{DiskState, Stage};
 use lifecycle::task::{self, TaskRefused};
 
-use super::{Actor, Service, Verb};
-use crate::core::ALIVE_SECONDS;
-use crate::problem::problem;
-use store::MachineRow;
+use crate::machines::sessions::ALIVE_SECONDS;
+use crate::problem::{AGENT_SILENT, BAD_BURN_IN, TASK_NOT_NOW};
+use crate::{Actor, Service, Turn, Verb};
+use store::{MachineRow, StoreError};
 
 /// A task without news for this long is given up, in seconds.
 const STALE_SECONDS: u64 = 600;
@@ -21,31 +21,22 @@ const MAX_TEXT: usize = 1000;
 /// Most parts in one burn-in result; each disk is one.
 const MAX_BURN_IN_PARTS: usize = 512;
 
-pub(super) fn stale(task: &TaskStatus, now: UnixMs) -> bool {
+fn stale(task: &TaskStatus, now: UnixMs) -> bool {
     now.since(task.changed_at) > STALE_SECONDS * 1000
 }
 
-impl Service {
+impl Turn {
     /// Asks a machine's agent for a task.
-    pub async fn ask_task(&self, key: &str, task: Task, actor: &Actor) -> Result<TaskStatus, Problem> {
-        let row = self.find(key).await?;
-        self.may_task(&row, &task)?;
-        self.add_task(&row.id, &task, actor).await
-    }
-
-    pub(super) async fn add_task(
-        &self,
+    pub(crate) async fn ask(
+        &mut self,
         id: &MachineId,
         task: &Task,
         actor: &Actor,
-    ) -> Result<TaskStatus, Problem> {
-        let now = self.core.clock.now();
-        let mut change = self.core.store.begin().await?;
-        let number = change.add_task(id, task, actor.as_str(), now).await?;
-        change.commit().await?;
+    ) -> Result<TaskStatus, StoreError> {
+        let now = self.now;
+        let number = self.add_task(id, task, actor.as_str(), now).await?;
         tracing::info!(machine = %id, %actor, task = task.name(), number, "a task was asked for");
-        self.core.memory.wake(id);
-        self.core.memory.changed(id);
+        self.wake(id);
         Ok(TaskStatus {
             id: number,
             task: task.clone(),
@@ -56,44 +47,47 @@ impl Service {
             expired: false,
         })
     }
+}
 
-    fn may_task(&self, row: &MachineRow, task: &Task) -> Result<(), Problem> {
-        let now = self.core.clock.now();
-        let session = self.core.memory.session(&row.id);
-        let agent = session.runs_on.filter(|_| session.runs(now));
-        task::may(&row.state, agent, task).map_err(|refused| {
-            let id = &row.id;
-            let (status, code, title, detail) = match refused {
-                TaskRefused::Busy(state) => (
-                    409,
-                    "task-not-now",
-                    "Not now",
-                    format!("machine {id} is {state}: tasks are done while it waits"),
-                ),
-                TaskRefused::AgentSilent => (
-                    409,
-                    "agent-silent",
-                    "No agent runs there",
-                    format!(
-                        "the agent of machine {id} has not been heard for {ALIVE_SECONDS} s: switch the machine on"
-                    ),
-                ),
-                TaskRefused::Installed => (
-                    409,
-                    "task-not-now",
-                    "Not now",
-                    format!(
-                        "machine {id} does not run the mini-os: a burn-in would disturb what is installed on it"
-                    ),
-                ),
-                TaskRefused::Unusable(why) => (422, "bad-burn-in", "Burn-in not usable", why),
-            };
-            problem(status, code, title, detail)
+impl Service {
+    /// Asks a machine's agent for a task.
+    pub async fn ask_task(&self, key: &str, task: Task, actor: &Actor) -> Result<TaskStatus, Problem> {
+        let row = self.find(key).await?;
+        self.may_do(&row, &task)?;
+        self.add_task(row.id, task, actor).await
+    }
+
+    async fn add_task(&self, id: MachineId, task: Task, actor: &Actor) -> Result<TaskStatus, Problem> {
+        let work = async move |mut turn: Turn| {
+            let actor = turn.actor.clone();
+            let asked = turn.ask(&id, &task, &actor).await?;
+            turn.commit().await?;
+            Ok(asked)
+        };
+        self.turn(actor, work).await
+    }
+
+    /// Refuses a task that the machine's agent cannot do now.
+    fn may_do(&self, row: &MachineRow, task: &Task) -> Result<(), Problem> {
+        let session = self.core.memory.sessions.get(&row.id);
+        let agent = session.runs_on.filter(|_| session.runs(self.core.clock.now()));
+        let id = &row.id;
+        task::may(&row.state, agent, task).map_err(|refused| match refused {
+            TaskRefused::Busy(state) => {
+                TASK_NOT_NOW.because(format!("machine {id} is {state}: tasks are done while it waits"))
+            }
+            TaskRefused::AgentSilent => AGENT_SILENT.because(format!(
+                "the agent of machine {id} has not been heard for {ALIVE_SECONDS} s: switch the machine on"
+            )),
+            TaskRefused::Installed => TASK_NOT_NOW.because(format!(
+                "machine {id} does not run the mini-os: a burn-in would disturb what is installed on it"
+            )),
+            TaskRefused::Unusable(why) => BAD_BURN_IN.because(why),
         })
     }
 
     /// Replaces a waiting assignment by the oldest open task.
-    pub(super) async fn with_task(
+    pub(crate) async fn with_task(
         &self,
         id: &MachineId,
         assignment: Assignment,
@@ -111,34 +105,39 @@ impl Service {
 
     /// Records an agent's report about its task. The answer says whether to continue.
     pub async fn task_report(&self, id: &MachineId, report: TaskReport) -> Result<Permission, Problem> {
-        let now = self.core.clock.now();
-        let stop = |message: &str| Permission::Stop {
-            message: message.to_owned(),
+        let stop = |message: &str| {
+            Ok(Permission::Stop {
+                message: message.to_owned(),
+            })
         };
         // Any other assignment comes first.
         let current = self.assignment_now(id).await?.assignment;
-        let mut change = self.core.store.begin().await?;
-        let Some((task, true)) = change.task(id, report.id).await? else {
-            return Ok(stop("this task is not asked for any more"));
+        let id = id.clone();
+        let work = async move |mut turn: Turn| {
+            let Some((task, true)) = turn.task(&id, report.id).await? else {
+                return stop("this task is not asked for any more");
+            };
+            let open = matches!(report.outcome, TaskOutcome::Running { .. });
+            let (outcome, now) = (bounded(report.outcome), turn.now);
+            turn.put_task_outcome(task.id, &outcome, open, now).await?;
+            if open {
+                turn.changed(&id);
+            } else {
+                tracing::info!(machine = %id, task = task.task.name(), number = task.id, "a task ended");
+                turn.wake(&id);
+            }
+            turn.commit().await?;
+            let still = matches!(&current, Assignment::Task { id, .. } if *id == task.id);
+            if open && !still {
+                return stop("something else is to be done");
+            }
+            Ok(Permission::Continue {})
         };
-        let open = matches!(report.outcome, TaskOutcome::Running { .. });
-        let outcome = bounded(report.outcome);
-        change.put_task_outcome(task.id, &outcome, open, now).await?;
-        change.commit().await?;
-        if !open {
-            tracing::info!(machine = %id, task = task.task.name(), number = task.id, "a task ended");
-            self.core.memory.wake(id);
-        }
-        self.core.memory.changed(id);
-        let still = matches!(&current, Assignment::Task { id, .. } if *id == task.id);
-        if open && !still {
-            return Ok(stop("something else is to be done"));
-        }
-        Ok(Permission::Continue {})
+        self.turn(&Actor::Agent, work).await
     }
 
     /// The last 20 tasks of a machine, newest first.
-    pub(super) async fn newest_tasks(&self, id: &MachineId) -> Result<Vec<TaskStatus>, Problem> {
+    pub(crate) async fn newest_tasks(&self, id: &MachineId) -> Result<Vec<TaskStatus>, Problem> {
         let now = self.core.clock.now();
         let mut tasks = self.core.store.tasks(id, 20).await?;
         for task in &mut tasks {
@@ -154,8 +153,8 @@ impl Service {
     /// Checks a machine again: asks a running agent for a new report, or else checks the stored one.
     pub async fn recheck(&self, key: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
         let row = self.find(key).await?;
-        if self.may_task(&row, &Task::Recheck {}).is_ok() {
-            return self.add_task(&row.id, &Task::Recheck {}, actor).await.map(Some);
+        if self.may_do(&row, &Task::Recheck {}).is_ok() {
+            return self.add_task(row.id, Task::Recheck {}, actor).await.map(Some);
         }
         self.recheck_stored(&row.id, actor, None).await?;
         Ok(None)
@@ -165,29 +164,32 @@ impl Service {
     /// check is retried.
     pub async fn fixed(&self, key: &str, text: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
         let row = self.find(key).await?;
-        let text = tame(text, MAX_TEXT).trim().to_owned();
-        let note = Note {
-            at: self.core.clock.now(),
-            actor: actor.to_string(),
-            text: if text.is_empty() {
-                "Marked as fixed.".to_owned()
-            } else {
-                text
-            },
-        };
-        let mut change = self.core.store.begin().await?;
-        change.add_note(&row.id, &note).await?;
-        change.commit().await?;
-        self.core.memory.changed(&row.id);
-        if let State::Failed(failed) = &row.state
-            && failed.during == Stage::Commissioning
-            && failed.reason == "check-failed"
-            && failed.disk == DiskState::Untouched
-        {
-            self.verb(row.id.as_str(), Verb::Retry, actor).await?;
-            return Ok(None);
+        let mut text = tame(text, MAX_TEXT).trim().to_owned();
+        if text.is_empty() {
+            text = "Marked as fixed.".to_owned();
         }
-        self.recheck(row.id.as_str(), actor).await
+        let service = self.clone();
+        let work = async move |mut turn: Turn| {
+            let (id, actor) = (&row.id, turn.actor.clone());
+            let note = Note {
+                at: turn.now,
+                actor: actor.to_string(),
+                text,
+            };
+            turn.add_note(id, &note).await?;
+            turn.changed(id);
+            turn.commit().await?;
+            if let State::Failed(failed) = &row.state
+                && failed.during == Stage::Commissioning
+                && failed.reason == "check-failed"
+                && failed.disk == DiskState::Untouched
+            {
+                service.verb(id.as_str(), Verb::Retry, &actor).await?;
+                return Ok(None);
+            }
+            service.recheck(id.as_str(), &actor).await
+        };
+        self.turn(actor, work).await
     }
 }
 

@@ -1,13 +1,10 @@
 //! Purchase orders, hardware profiles and the rack plan, and the names by which the plan knows a machine.
 
-use std::collections::HashMap;
-
-use inventory_api::check::{CheckResult, HardwareProfile};
+use inventory_api::check::{CheckResult, HardwareProfile, Verdict};
 use inventory_api::delivery::{Order, Placement, ProfileSummary};
 use inventory_api::{MachineId, UnixMs};
 use lifecycle::expectation::{MachineNames, name_key};
 use sqlx::AssertSqlSafe;
-use sqlx::types::Json as JsonColumn;
 
 use super::sql::{Col, Json, Value};
 use super::{Change, Reader, StoreError};
@@ -23,15 +20,24 @@ pub enum Written {
     Same,
 }
 
-/// A name of a machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameRow {
+/// A place of the rack plan, and the machine that has its serial number or else its asset tag. A name of a retired
+/// machine passes on to the machine that has it now.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub struct PlacedRow {
+    /// The place.
+    #[sqlx(json)]
+    pub placement: Placement,
     /// The machine.
-    pub machine: MachineId,
-    /// It is an asset tag, not a serial number.
-    pub tag: bool,
-    /// Trimmed and in lower case.
-    pub value: String,
+    #[sqlx(try_from = "Col<Option<MachineId>>")]
+    pub machine: Option<MachineId>,
+    /// Verdict of its newest check.
+    #[sqlx(try_from = "Col<Option<Verdict>>")]
+    pub verdict: Option<Verdict>,
+    /// Height of its chassis in rack units, if reported.
+    pub height_u: Option<u32>,
+    /// Its newest check, if that was asked for.
+    #[sqlx(json(nullable))]
+    pub check: Option<CheckResult>,
 }
 
 const TAG: &str = "tag";
@@ -76,16 +82,57 @@ impl Reader {
             .await
     }
 
-    /// At most `limit` machines whose newest check used a hardware profile.
-    pub async fn machines_of_profile(&self, name: &str, limit: u32) -> Result<Vec<MachineId>, StoreError> {
-        let sql = "SELECT machine FROM checks WHERE profile = $1 ORDER BY machine LIMIT $2";
-        self.column(sql, &[&name, &limit]).await
+    /// At most `limit` machines whose newest check used a hardware profile, with serial number and verdict.
+    pub async fn machines_of_profile(
+        &self,
+        name: &str,
+        limit: u32,
+    ) -> Result<Vec<(MachineId, Option<String>, Option<Verdict>)>, StoreError> {
+        let sql = "SELECT id, serial, verdict FROM checks JOIN machines ON id = machine
+            WHERE profile = $1 ORDER BY id LIMIT $2";
+        let rows: Vec<(Col<MachineId>, Option<String>, Col<Option<Verdict>>)> =
+            self.rows(sql, &[&name, &limit]).await?;
+        let machine = |(Col(id), serial, Col(verdict))| (id, serial, verdict);
+        Ok(rows.into_iter().map(machine).collect())
     }
 
-    /// The whole rack plan, by room, rack and unit.
-    pub async fn placements(&self) -> Result<Vec<Placement>, StoreError> {
-        let sql = "SELECT body FROM placements ORDER BY room, rack, unit DESC, node";
-        self.documents(sql, &[]).await
+    /// The whole rack plan, by room, rack and unit, without checks.
+    pub async fn placed(&self) -> Result<Vec<PlacedRow>, StoreError> {
+        self.placed_where("NULL", "true", &[]).await
+    }
+
+    /// The places of one purchase order, by room, rack and unit.
+    pub async fn placed_of_order(&self, number: &str) -> Result<Vec<PlacedRow>, StoreError> {
+        self.placed_where("c.result", "p.order_number = $1", &[&number])
+            .await
+    }
+
+    /// The places of one rack, highest unit first.
+    pub async fn placed_in_rack(&self, room: &str, rack: &str) -> Result<Vec<PlacedRow>, StoreError> {
+        self.placed_where("c.result", "p.room = $1 AND p.rack = $2", &[&room, &rack])
+            .await
+    }
+
+    async fn placed_where(
+        &self,
+        check: &str,
+        places: &str,
+        values: &[&dyn Value],
+    ) -> Result<Vec<PlacedRow>, StoreError> {
+        let named = |kind: &str, key: &str| {
+            format!(
+                "(SELECT min(n.machine) FROM machine_names AS n JOIN machines AS o ON o.id = n.machine
+                WHERE n.kind = '{kind}' AND n.value = p.{key} AND o.state_name <> 'retired')"
+            )
+        };
+        let (by_serial, by_tag) = (named(SERIAL, "serial_key"), named(TAG, "tag_key"));
+        let sql = format!(
+            "SELECT p.body AS placement, m.id AS machine, m.verdict, m.height_u, {check} AS \"check\"
+            FROM placements AS p LEFT JOIN machines AS m ON m.id = coalesce({by_serial}, {by_tag})
+            LEFT JOIN checks AS c ON c.machine = m.id
+            WHERE {places} ORDER BY p.room, p.rack, p.unit DESC, p.node"
+        );
+        self.rows(AssertSqlSafe(sql), values).await
     }
 
     /// The places of one purchase order, by room, rack and unit.
@@ -129,19 +176,6 @@ impl Reader {
             .await
     }
 
-    /// All names of machines that are not retired: a name passes on to the machine that has it now.
-    pub async fn machine_names(&self) -> Result<Vec<NameRow>, StoreError> {
-        let sql = "SELECT machine, kind, value FROM machine_names JOIN machines ON id = machine
-            WHERE state_name <> 'retired' ORDER BY machine";
-        let rows: Vec<(Col<MachineId>, String, String)> = self.rows(sql, &[]).await?;
-        let name = |(Col(machine), kind, value)| NameRow {
-            machine,
-            tag: kind == TAG,
-            value,
-        };
-        Ok(rows.into_iter().map(name).collect())
-    }
-
     /// The machines that have a serial number or asset tag, at most two.
     pub async fn machines_named(&self, name: &str) -> Result<Vec<MachineId>, StoreError> {
         let sql = "SELECT DISTINCT machine FROM machine_names JOIN machines ON id = machine
@@ -156,20 +190,6 @@ impl Reader {
         let serial = p.serial.as_deref().map(name_key);
         let tag = p.asset_tag.as_deref().map(name_key);
         self.column(sql, &[&serial, &tag]).await
-    }
-
-    /// The heights of chassis in rack units, of machines that reported them.
-    pub async fn heights(&self) -> Result<HashMap<MachineId, u32>, StoreError> {
-        let sql = "SELECT id, height_u FROM machines WHERE height_u IS NOT NULL";
-        let rows: Vec<(Col<MachineId>, u32)> = self.rows(sql, &[]).await?;
-        Ok(rows.into_iter().map(|(Col(id), height)| (id, height)).collect())
-    }
-
-    /// The newest check of every machine that has one.
-    pub async fn checks(&self) -> Result<HashMap<MachineId, CheckResult>, StoreError> {
-        let sql = "SELECT machine, result FROM checks";
-        let rows: Vec<(Col<MachineId>, JsonColumn<CheckResult>)> = self.rows(sql, &[]).await?;
-        Ok(rows.into_iter().map(|(Col(id), check)| (id, check.0)).collect())
     }
 }
 

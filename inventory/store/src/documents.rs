@@ -1,5 +1,7 @@
 //! Reports, checks, requests, plans and verifications: JSON that is stored and read as a whole.
 
+use std::collections::BTreeMap;
+
 use inventory_api::agent::{ReportResponse, RunsOn, Verification, WipedDisk};
 use inventory_api::check::CheckResult;
 use inventory_api::delivery::ExpectedFrom;
@@ -44,20 +46,42 @@ pub struct StoredReport {
 /// [`RunsOn::Installed`] in the table; everything else is the mini-os.
 const INSTALLED: &str = "installed";
 
-/// Nonces of the newest report of each system. A report from before systems were told apart counts as the mini-os's if it knows the
-/// boot NIC, which only the mini-os does (0020_systems.sql).
-const NEWEST_OF_SYSTEMS: &str = "SELECT nonce FROM
-    (SELECT nonce, row_number() OVER (PARTITION BY runs_on ORDER BY seq DESC, at DESC) AS age
-        FROM reports WHERE machine = $1 AND report IS NOT NULL) AS aged
-    WHERE age = 1";
+/// The newest report of each system, of the machines that a condition between the two parts selects. A report from before systems
+/// were told apart counts as the mini-os's if it knows the boot NIC, which only the mini-os does (0020_systems.sql).
+const NEWEST_OF_SYSTEMS: (&str, &str) = (
+    "(SELECT machine, nonce FROM
+        (SELECT machine, nonce, row_number() OVER (PARTITION BY machine, runs_on ORDER BY seq DESC, at DESC) AS age
+            FROM reports WHERE ",
+    " AND report IS NOT NULL) AS aged WHERE age = 1)",
+);
 
 /// Which reports are beyond the `$2` newest of a machine and not the newest of a system.
 fn old_reports() -> String {
+    let (before, after) = NEWEST_OF_SYSTEMS;
     format!(
         "machine = $1 AND nonce NOT IN
             (SELECT nonce FROM reports WHERE machine = $1 ORDER BY seq DESC, at DESC LIMIT $2)
-        AND nonce NOT IN ({NEWEST_OF_SYSTEMS})"
+        AND (machine, nonce) NOT IN {before} machine = $1 {after}"
     )
+}
+
+/// What reports say together: the newest of each system, newest first.
+fn together(newest: Vec<(AssetReport, String, UnixMs)>) -> Option<StoredReport> {
+    let mini_os = newest.iter().find(|(_, runs_on, _)| runs_on != INSTALLED);
+    let mini_os = mini_os.map(|(report, ..)| report.clone());
+    let (report, runs_on, at) = newest.into_iter().next()?;
+    let installed = runs_on == INSTALLED;
+    let (report, runs_on) = match &mini_os {
+        Some(before) if installed => (lifecycle::known::known(before, report), RunsOn::MiniOs),
+        None if installed => (report, RunsOn::Installed),
+        Some(_) | None => (report, RunsOn::MiniOs),
+    };
+    Some(StoredReport {
+        report,
+        runs_on,
+        mini_os,
+        at,
+    })
 }
 
 impl Reader {
@@ -106,34 +130,29 @@ impl Reader {
 
     /// What is known of a machine by its newest reports.
     pub async fn stored_report(&self, id: &MachineId) -> Result<Option<StoredReport>, StoreError> {
-        let sql = format!(
-            "SELECT report, runs_on, at FROM reports WHERE machine = $1 AND nonce IN ({NEWEST_OF_SYSTEMS})
-            ORDER BY seq DESC, at DESC"
-        );
-        let rows: Vec<(JsonColumn<AssetReport>, String, Col<UnixMs>)> =
-            self.rows(AssertSqlSafe(sql), &[id]).await?;
-        let mini_os = rows.iter().find(|(_, runs_on, _)| runs_on != INSTALLED);
-        let mini_os = mini_os.map(|(report, ..)| report.0.clone());
-        let newest = rows.into_iter().next();
-        Ok(newest.map(|(JsonColumn(report), runs_on, Col(at))| {
-            let installed = runs_on == INSTALLED;
-            let (report, runs_on) = match &mini_os {
-                Some(before) if installed => (lifecycle::known::known(before, report), RunsOn::MiniOs),
-                None if installed => (report, RunsOn::Installed),
-                Some(_) | None => (report, RunsOn::MiniOs),
-            };
-            StoredReport {
-                report,
-                runs_on,
-                mini_os,
-                at,
-            }
-        }))
+        let mut reports = self.stored_reports(std::slice::from_ref(id)).await?;
+        Ok(reports.remove(id))
     }
 
-    /// The report of [`Reader::stored_report`].
-    pub async fn report(&self, id: &MachineId) -> Result<Option<AssetReport>, StoreError> {
-        Ok(self.stored_report(id).await?.map(|s| s.report))
+    /// What is known of those of these machines that have reported.
+    pub async fn stored_reports(
+        &self,
+        ids: &[MachineId],
+    ) -> Result<BTreeMap<MachineId, StoredReport>, StoreError> {
+        let (before, after) = NEWEST_OF_SYSTEMS;
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT machine, report, runs_on, at FROM reports WHERE (machine, nonce) IN ",
+        );
+        query.push(before).push("machine IN (");
+        push_ids(&mut query, ids.iter());
+        query.push(after).push(" ORDER BY seq DESC, at DESC");
+        type Row = (Col<MachineId>, JsonColumn<AssetReport>, String, Col<UnixMs>);
+        let mut by_machine: BTreeMap<MachineId, Vec<(AssetReport, String, UnixMs)>> = BTreeMap::new();
+        for (Col(id), report, runs_on, Col(at)) in self.fetch::<Row>(query.build()).await? {
+            by_machine.entry(id).or_default().push((report.0, runs_on, at));
+        }
+        let stored = |(id, newest)| Some((id, together(newest)?));
+        Ok(by_machine.into_iter().filter_map(stored).collect())
     }
 
     /// The report of a machine that had this nonce.
@@ -258,31 +277,25 @@ impl Change {
         Ok(())
     }
 
-    /// Stores a deployment request in place of the one before.
-    pub async fn put_request(
+    /// Stores a deployment: its request in place of the one before, its plan, and the host name. The oldest plans of the machine
+    /// are deleted.
+    pub async fn put_deployment(
         &mut self,
         id: &MachineId,
+        plan: &InstallPlan,
         request: &DeployRequest,
         at: UnixMs,
     ) -> Result<(), StoreError> {
         self.put_document("requests", "request", id, &Json(request), at)
-            .await
-    }
-
-    /// Stores a plan; the oldest of the machine are deleted.
-    pub async fn put_plan(
-        &mut self,
-        id: &MachineId,
-        plan: &InstallPlan,
-        at: UnixMs,
-    ) -> Result<(), StoreError> {
+            .await?;
         self.run(
             "INSERT INTO plans (id, machine, at, plan, seq) VALUES ($1, $2, $3, $4,
                 (SELECT coalesce(max(seq), 0) + 1 FROM plans WHERE machine = $2))",
             &[&plan.id, id, &at, &Json(plan)],
         )
         .await?;
-        self.keep_newest("plans", "seq", id, KEPT_PLANS).await
+        self.keep_newest("plans", "seq", id, KEPT_PLANS).await?;
+        self.put_hostname(id, Some(&plan.hostname)).await
     }
 
     /// The deployment of a machine is over: deletes its host name and blanks password hashes and scripts in its plans and its

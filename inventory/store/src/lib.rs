@@ -32,7 +32,7 @@ use reader::Source;
 
 pub use change::Change;
 pub use conflicts::{ConflictRow, OpenConflicts, Resolved, SharedValues};
-pub use delivery::{NameRow, Written};
+pub use delivery::{PlacedRow, Written};
 pub use documents::{ReportRow, StoredReport};
 pub use identity::{CertificateRow, TicketRow};
 pub use machines::{Cursor, HistoryRow, MachineCounts, MachineRow, SmbiosNames};
@@ -158,7 +158,7 @@ impl Store {
         let read = Arc::new(Reader(Source::Pool(read)));
         let store = Store { read, write };
         // No write without need: `slipway token` opens the store beside a running server.
-        if store.count(machines::UNFILLED, &[]).await? > 0 {
+        while store.count(machines::UNFILLED, &[]).await? > 0 {
             let mut change = store.begin().await?;
             change.fill_list_columns().await?;
             change.commit().await?;

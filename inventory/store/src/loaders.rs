@@ -5,7 +5,7 @@ use netboot_protocol::{NicModel, Trial};
 use sqlx::types::Json as JsonColumn;
 
 use super::sql::{Col, Json};
-use super::{Change, Reader, Store, StoreError};
+use super::{Change, Reader, StoreError};
 
 impl Reader {
     /// All trials.
@@ -26,29 +26,23 @@ impl Reader {
     }
 }
 
-impl Store {
+impl Change {
     /// Stores the trial of a NIC.
-    pub async fn put_loader_trial(&self, mac: Mac, trial: &Trial) -> Result<(), StoreError> {
-        let mut change = self.begin().await?;
+    pub async fn put_loader_trial(&mut self, mac: Mac, trial: &Trial) -> Result<(), StoreError> {
         let sql = "INSERT INTO loader_trials (mac, trial) VALUES ($1, $2)
             ON CONFLICT (mac) DO UPDATE SET trial = excluded.trial";
-        change.run(sql, &[&mac, &Json(trial)]).await?;
-        change.commit().await
+        self.run(sql, &[&mac, &Json(trial)]).await
     }
 
     /// Deletes the trials of these NICs.
-    pub async fn forget_loader_trials(&self, macs: &[Mac]) -> Result<(), StoreError> {
-        let mut change = self.begin().await?;
+    pub async fn forget_loader_trials(&mut self, macs: &[Mac]) -> Result<(), StoreError> {
         for mac in macs {
-            change
-                .run("DELETE FROM loader_trials WHERE mac = $1", &[mac])
+            self.run("DELETE FROM loader_trials WHERE mac = $1", &[mac])
                 .await?;
         }
-        change.commit().await
+        Ok(())
     }
-}
 
-impl Change {
     /// Stores the model of a NIC, from a report.
     pub async fn put_nic_model(&mut self, mac: Mac, model: NicModel) -> Result<(), StoreError> {
         let sql = "INSERT INTO nic_models (mac, model) VALUES ($1, $2)

@@ -256,6 +256,14 @@ impl Reader {
             .await
     }
 
+    /// Like [`Reader::machine_of_mac`], as stored.
+    pub async fn machine_by_mac(&self, mac: Mac) -> Result<Option<MachineRow>, StoreError> {
+        match self.machine_of_mac(mac).await? {
+            Some(id) => self.machine(&id).await,
+            None => Ok(None),
+        }
+    }
+
     /// Machines whose newest report lists a MAC; at most two, because more than one decides nothing.
     pub async fn machines_reporting(&self, mac: Mac) -> Result<Vec<MachineId>, StoreError> {
         let sql = "SELECT machine FROM reported_macs WHERE mac = $1 LIMIT 2";
@@ -482,8 +490,11 @@ impl Change {
         self.run(sql, &[id, &at]).await
     }
 
-    /// Host name of the current plan.
-    pub async fn put_hostname(&mut self, id: &MachineId, hostname: Option<&str>) -> Result<(), StoreError> {
+    pub(super) async fn put_hostname(
+        &mut self,
+        id: &MachineId,
+        hostname: Option<&str>,
+    ) -> Result<(), StoreError> {
         self.search_changed(id);
         let sql = "UPDATE machines SET hostname = $2 WHERE id = $1";
         self.run(sql, &[id, &hostname]).await
@@ -519,11 +530,10 @@ impl Change {
             .await
     }
 
-    /// Fills the columns that lists need, for [`UNFILLED`] machines.
+    /// Fills the columns that lists need, for some of the [`UNFILLED`] machines.
     pub(super) async fn fill_list_columns(&mut self) -> Result<(), StoreError> {
-        let unfilled: Vec<MachineId> = self
-            .column("SELECT id FROM machines WHERE state_name = ''", &[])
-            .await?;
+        let unfilled = "SELECT id FROM machines WHERE state_name = '' LIMIT 500";
+        let unfilled: Vec<MachineId> = self.column(unfilled, &[]).await?;
         for id in &unfilled {
             let Some(machine) = self.machine(id).await? else {
                 continue;

@@ -1,11 +1,14 @@
 //! One-shot tasks of agents, and notes.
 
+use std::collections::BTreeMap;
+
 use inventory_api::burn_in::BurnInResult;
 use inventory_api::task::{Note, Task, TaskOutcome, TaskStatus};
 use inventory_api::{MachineId, UnixMs};
-use sqlx::AssertSqlSafe;
 use sqlx::types::Json as JsonColumn;
+use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 
+use super::machines::push_ids;
 use super::sql::{Col, Json};
 use super::{Change, Reader, StoreError};
 
@@ -68,17 +71,22 @@ impl Reader {
         Ok(row.map(task))
     }
 
-    /// The newest result of a burn-in, passed or not.
-    pub async fn newest_burn_in(&self, id: &MachineId) -> Result<Option<BurnInResult>, StoreError> {
-        let sql = "SELECT outcome FROM tasks WHERE machine = $1 AND kind = 'burn-in' AND outcome IS NOT NULL
-            ORDER BY id DESC";
-        let outcomes: Vec<TaskOutcome> = self.documents(sql, &[id]).await?;
-        Ok(outcomes.into_iter().find_map(|outcome| match outcome {
+    /// The newest result of a burn-in of each of these machines that has one, passed or not.
+    pub async fn burn_ins(&self, ids: &[MachineId]) -> Result<BTreeMap<MachineId, BurnInResult>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT machine, outcome FROM tasks WHERE kind = 'burn-in' AND outcome IS NOT NULL AND machine IN (",
+        );
+        push_ids(&mut query, ids.iter());
+        query.push(" ORDER BY id");
+        let rows: Vec<(Col<MachineId>, JsonColumn<TaskOutcome>)> = self.fetch(query.build()).await?;
+        let result = |(Col(id), outcome): (Col<MachineId>, JsonColumn<TaskOutcome>)| match outcome.0 {
             TaskOutcome::Done { burn_in, .. } | TaskOutcome::Failed { burn_in, .. } => {
-                burn_in.map(|result| *result)
+                burn_in.map(|result| (id, *result))
             }
             TaskOutcome::Running { .. } | TaskOutcome::Unknown => None,
-        }))
+        };
+        // A later one takes the place of an earlier one.
+        Ok(rows.into_iter().filter_map(result).collect())
     }
 
     /// The newest notes of a machine, newest first.

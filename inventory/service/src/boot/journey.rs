@@ -7,9 +7,9 @@ use inventory_api::id::NameError;
 use inventory_api::machine::Journey;
 use inventory_api::{Guid, Mac, Problem};
 
-use super::Service;
+use crate::Service;
 use crate::core::Core;
-use crate::problem::problem;
+use crate::problem::BAD_MAC;
 use tls::BrokenTls;
 use words::diagnosis::{Facts, Ports, diagnose};
 
@@ -32,11 +32,11 @@ impl Service {
 
     async fn explained(&self, mac: Mac, guid: Option<Guid>) -> Result<Journey, Problem> {
         let core = &self.core;
-        let machine = match core.store.machine_of_mac(mac).await? {
-            Some(id) => Some(self.summary(self.row(&id).await?).await?),
+        let machine = match core.store.machine_by_mac(mac).await? {
+            Some(row) => Some(self.summary(row).await?),
             None => None,
         };
-        let events = core.memory.journey(mac);
+        let events = core.memory.journeys.of(mac);
         let mut addresses: Vec<IpAddr> = events.iter().filter_map(|event| event.ip).collect();
         addresses.sort();
         addresses.dedup();
@@ -50,7 +50,7 @@ impl Service {
             .as_ref()
             .map(|machine| machine.macs.as_slice())
             .unwrap_or_default();
-        let near = core.memory.heard_near(mac, siblings);
+        let near = core.memory.journeys.near(mac, siblings);
         let loaders = core.memory.loaders.status(mac);
         let told = diagnose(&Facts {
             mac,
@@ -108,8 +108,8 @@ impl Service {
 
 /// Parses a MAC from a request.
 pub fn mac_of(text: &str) -> Result<Mac, Problem> {
-    let wrong = |e: NameError| problem(400, "bad-mac", "MAC not usable", e.to_string());
-    text.parse().map_err(wrong)
+    text.parse()
+        .map_err(|e: NameError| BAD_MAC.because(e.to_string()))
 }
 
 /// Records that a connection to the TLS port ended in the handshake. `why`: the certificate problem, if that

@@ -10,21 +10,14 @@ use lifecycle::state::DeployPhase;
 use lifecycle::status::status_sentence;
 use lifecycle::{Event, State};
 
-use crate::Service;
-use crate::advance::{AdvanceError, advance, advance_in, after_commit};
-use crate::problem::problem;
-use inventory_api::machine::Actor;
+use crate::problem::{BAD_STEP, TOO_MANY, UNKNOWN_OUTCOME};
+use crate::{Actor, AdvanceError, Service, Turn};
 
 impl Service {
     /// Records that a step starts or has ended. The answer says whether to continue.
     pub async fn step(&self, id: &MachineId, step: StepReport) -> Result<Permission, Problem> {
         if step.name.len() > 64 {
-            return Err(problem(
-                400,
-                "bad-step",
-                "Step not usable",
-                "the name of a step has at most 64 bytes",
-            ));
+            return Err(BAD_STEP.because("the name of a step has at most 64 bytes"));
         }
         if step.plan.as_str() == WIPE_PLAN {
             return self.wipe_step(id, step).await;
@@ -44,15 +37,8 @@ impl Service {
         let whole = step.index as usize == plan.steps.len();
         let named = plan.steps.get(step.index as usize).map(Step::name);
         if !whole && named != Some(step.name.as_str()) {
-            return Err(problem(
-                400,
-                "bad-step",
-                "Step not of this plan",
-                format!(
-                    "plan {} has no step {} named {:?}",
-                    plan.id, step.index, step.name
-                ),
-            ));
+            let (plan, index, name) = (plan.id, step.index, step.name);
+            return Err(BAD_STEP.because(format!("plan {plan} has no step {index} named {name:?}")));
         }
         let event = match step.outcome {
             StepOutcome::Starting {} if whole => return Ok(permission(&row.state, &plan)),
@@ -63,7 +49,7 @@ impl Service {
             },
             StepOutcome::Done { .. } if whole => Event::InstallDone { plan: step.plan },
             StepOutcome::Done { .. } => {
-                self.core.memory.changed(id);
+                self.core.memory.sessions.changed(id);
                 return Ok(permission(&row.state, &plan));
             }
             StepOutcome::Failed { code, detail, wrote } => Event::StepFailed {
@@ -71,7 +57,7 @@ impl Service {
                 index: step.index,
                 name: step.name,
                 code: short_code(&code),
-                detail: cut(&detail),
+                detail: bounded_text(&detail),
                 wrote,
             },
             StepOutcome::Wiped { .. } | StepOutcome::Unknown => return Err(unknown_outcome()),
@@ -94,7 +80,7 @@ impl Service {
             StepOutcome::Wiped { disks, .. } => self.wiped(id, disks).await?,
             StepOutcome::Failed { code, detail, .. } => Event::WipeFailed {
                 code: short_code(&code),
-                detail: cut(&detail),
+                detail: bounded_text(&detail),
             },
             StepOutcome::Unknown => return Err(unknown_outcome()),
         };
@@ -112,7 +98,7 @@ impl Service {
                 tracing::warn!(machine = %id, why, "a wipe is not proven");
                 Event::WipeFailed {
                     code: "wipe-unproven".to_owned(),
-                    detail: cut(&why),
+                    detail: bounded_text(&why),
                 }
             }
         })
@@ -120,30 +106,35 @@ impl Service {
 
     /// Applies an event; a refusal tells the agent to stop.
     async fn permitted(&self, id: &MachineId, event: Event) -> Result<Permission, Problem> {
-        match advance(&self.core, id, event, &Actor::Agent).await {
-            Ok(advanced) => {
-                if advanced.before != advanced.state {
-                    self.core
-                        .memory
-                        .update_session(id, |session| session.progress = None);
+        let id = id.clone();
+        let work = async move |mut turn: Turn| {
+            let advanced = match turn.advance(&id, event).await {
+                Ok(advanced) => advanced,
+                Err(AdvanceError::Refused(refused)) => {
+                    let message = refused.sentence;
+                    return Ok(Permission::Stop { message });
                 }
-                Ok(Permission::Continue {})
+                Err(error) => return Err(error.into()),
+            };
+            if advanced.before != advanced.state {
+                turn.then(move |core| {
+                    let sessions = &core.memory.sessions;
+                    sessions.update(&id, |session| session.progress = None);
+                });
             }
-            Err(AdvanceError::Refused(refused)) => Ok(Permission::Stop {
-                message: refused.sentence,
-            }),
-            Err(error) => Err(error.into()),
-        }
+            turn.commit().await?;
+            Ok(Permission::Continue {})
+        };
+        self.turn(&Actor::Agent, work).await
     }
 
     /// Records the progress of a step, in memory only; ignored unless it is for the machine's current plan.
     pub async fn progress(&self, id: &MachineId, progress: Progress) -> Result<(), Problem> {
         let row = self.row(id).await?;
         if row.state.plan() == Some(&progress.plan) {
-            self.core
-                .memory
-                .update_session(id, |session| session.progress = Some(progress));
-            self.core.memory.changed(id);
+            let sessions = &self.core.memory.sessions;
+            sessions.update(id, |session| session.progress = Some(progress));
+            sessions.changed(id);
         }
         Ok(())
     }
@@ -151,12 +142,7 @@ impl Service {
     /// Records what the resident agent verified.
     pub async fn verification(&self, id: &MachineId, mut verification: Verification) -> Result<(), Problem> {
         if verification.items.len() > 10_000 {
-            return Err(problem(
-                400,
-                "too-many",
-                "Too many items",
-                "a verification has at most 10000 items",
-            ));
+            return Err(TOO_MANY.because("a verification has at most 10000 items"));
         }
         for item in &mut verification.items {
             item.what = bounded_text(&item.what);
@@ -168,19 +154,20 @@ impl Service {
             Some(plan) => verification.failing(&lifecycle::plan::verify_request(&plan)),
             None => vec![format!("this machine has no plan {}", verification.plan)],
         };
-        let failing = failing.iter().take(20).map(|text| cut(text)).collect();
-        let now = self.core.clock.now();
-        let mut change = self.core.store.begin().await?;
-        let event = Event::Verified {
-            plan: verification.plan.clone(),
-            failing,
+        let failing = failing.iter().take(20).map(|text| bounded_text(text)).collect();
+        let id = id.clone();
+        let work = async move |mut turn: Turn| {
+            let now = turn.now;
+            let event = Event::Verified {
+                plan: verification.plan.clone(),
+                failing,
+            };
+            turn.advance(&id, event).await?;
+            turn.put_verification(&id, &verification, now).await?;
+            turn.put_last_seen(&id, now).await?;
+            Ok(turn.commit().await?)
         };
-        let advanced = advance_in(&self.core, &mut change, id, event, &Actor::Agent, now).await?;
-        change.put_verification(id, &verification, now).await?;
-        change.put_last_seen(id, now).await?;
-        change.commit().await?;
-        after_commit(&self.core, &advanced);
-        Ok(())
+        self.turn(&Actor::Agent, work).await
     }
 }
 
@@ -208,16 +195,7 @@ fn short_code(code: &str) -> String {
     }
 }
 
-/// An agent's text, bounded and cleaned like those of a report.
-fn cut(text: &str) -> String {
-    bounded_text(text)
-}
-
 fn unknown_outcome() -> Problem {
-    problem(
-        400,
-        "unknown-outcome",
-        "Outcome not known",
-        "this server does not know that outcome of a step: the agent is newer than the server",
-    )
+    UNKNOWN_OUTCOME
+        .because("this server does not know that outcome of a step: the agent is newer than the server")
 }

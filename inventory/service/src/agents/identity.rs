@@ -5,20 +5,16 @@
 use std::collections::BTreeSet;
 
 use inventory_api::agent::{ReportRequest, RunsOn};
-use inventory_api::report::AssetReport;
-use inventory_api::{Mac, MachineId, Problem, UnixMs};
+use inventory_api::{Mac, MachineId, Problem};
 use lifecycle::identity::{
-    CLAIM, Candidate, Change as Changed, Field, Identity, Share, Situation, Standing, settles, standing,
+    CLAIM, Candidate, Change, Field, Identity, Share, Situation, Standing, settles, standing,
 };
-use lifecycle::{Event, IDENTITY_CONFLICT};
+use lifecycle::{Event, IDENTITY_CONFLICT, State};
 
-use super::report::macs_of;
-use crate::advance::Advanced;
-use crate::core::Core;
-use crate::problem::problem;
-use crate::turn::Turn;
-use inventory_api::machine::Actor;
-use store::{Change, ConflictRow, MachineRow, StoreError};
+use crate::Turn;
+use crate::machines::facts::macs_of;
+use crate::problem::IDENTITY_UNDECIDED;
+use store::{ConflictRow, MachineRow, StoreError};
 
 /// Partial matches with more machines than this come from a filler value, not from parts that were moved.
 const PARTS_OF: usize = 5;
@@ -40,51 +36,48 @@ pub(super) enum Sender {
 
 /// Identifies the sender of a report and records what follows.
 pub(super) async fn identify(
-    core: &Core,
-    change: &mut Change,
+    turn: &mut Turn,
     row: &MachineRow,
     sent: &ReportRequest,
-    now: UnixMs,
-) -> Result<(Sender, Vec<Advanced>), Problem> {
+) -> Result<Sender, Problem> {
+    let listed = macs_of(&sent.report);
     let seen = Identity::of(&sent.report);
-    let gathered = gather(core, change, row, sent, &seen).await?;
+    let gathered = gather(turn, row, &listed, &seen).await?;
     let situation = Situation {
         own: gathered.own.as_ref(),
         seen: &gathered.seen,
         candidates: &gathered.candidates,
         booted: row.booted_at.filter(|_| sent.runs_on != RunsOn::Installed),
-        now,
-        silence_seconds: core.config.boot.silence_seconds,
+        now: turn.now,
+        silence_seconds: turn.core.config.boot.silence_seconds,
     };
-    let turn = Turn {
-        core,
-        change,
-        actor: &Actor::Agent,
-        now,
-        done: Vec::new(),
+    let standing = standing(&situation);
+    let mut case = Case {
+        turn,
+        row,
+        listed,
+        seen,
     };
-    let mut work = Work { turn, row, seen };
-    let sender = match standing(&situation) {
+    Ok(match standing {
         Standing::Undecided { machine } => return Err(undecided(&row.id, &machine)),
         Standing::Itself { changes, shares } => {
-            work.itself(&changes, &shares, &sent.report).await?;
+            case.itself(&changes, &shares).await?;
             Sender::Itself
         }
-        Standing::Another { machine, changes } => work.another(machine, &changes).await?,
+        Standing::Another { machine, changes } => case.another(machine, &changes).await?,
         Standing::Provisional { machine } => {
-            work.provisional(&machine).await?;
+            case.provisional(&machine).await?;
             Sender::Held(machine)
         }
         Standing::Conflict { with } => {
-            work.conflict(&with).await?;
+            case.conflict(&with).await?;
             Sender::Conflict
         }
         Standing::Mismatch => {
-            work.mismatch().await?;
+            case.mismatch().await?;
             Sender::Mismatch
         }
-    };
-    Ok((sender, work.turn.done))
+    })
 }
 
 struct Gathered {
@@ -96,20 +89,19 @@ struct Gathered {
 }
 
 async fn gather(
-    core: &Core,
-    change: &mut Change,
+    turn: &Turn,
     row: &MachineRow,
-    sent: &ReportRequest,
+    listed: &[Mac],
     seen: &Identity,
 ) -> Result<Gathered, StoreError> {
-    let shared = change.shared_values().await?;
-    let own = change.identity(&row.id).await?.map(|i| i.without(&shared));
+    let shared = turn.shared_values().await?;
+    let own = turn.identity(&row.id).await?.map(|i| i.without(&shared));
     let seen = seen.without(&shared);
-    let mut listed = BTreeSet::new();
-    for mac in macs_of(&sent.report) {
-        listed.extend(change.machine_of_mac(mac).await?);
+    let mut owners = BTreeSet::new();
+    for mac in listed {
+        owners.extend(turn.machine_of_mac(*mac).await?);
     }
-    let (claimed, in_common): (Vec<_>, Vec<_>) = change
+    let (claimed, in_common): (Vec<_>, Vec<_>) = turn
         .sharers(&seen)
         .await?
         .into_iter()
@@ -120,36 +112,31 @@ async fn gather(
     if in_common.len() <= PARTS_OF {
         others.extend(in_common.into_iter().map(|(machine, _)| machine));
     }
-    others.extend(listed.iter().cloned());
+    others.extend(owners.iter().cloned());
     others.remove(&row.id);
     // Do not report a conflict again with each report while it waits for a person.
-    for open in change
-        .conflicts(&row.id)
-        .await?
-        .iter()
-        .filter(|c| c.resolved.is_none())
-    {
+    for open in turn.open_conflicts_of(&row.id).await? {
         others.remove(&open.machine);
         others.remove(&open.other);
     }
     let mut candidates = Vec::new();
     for machine in others {
-        let Some(other) = change.machine(&machine).await? else {
+        let Some(other) = turn.machine(&machine).await? else {
             continue;
         };
-        if other.state == lifecycle::State::Retired {
+        if other.state == State::Retired {
             continue;
         }
         let heard = [
-            core.memory.session(&machine).last_seen,
+            turn.core.memory.sessions.get(&machine).last_seen,
             other.last_seen,
             other.booted_at,
         ];
         candidates.push(Candidate {
-            identity: change.identity(&machine).await?.map(|i| i.without(&shared)),
+            identity: turn.identity(&machine).await?.map(|i| i.without(&shared)),
             heard: heard.into_iter().flatten().max(),
-            lists_its_mac: listed.contains(&machine),
-            lists_ours: change.reported_any(&machine, &row.macs).await?,
+            lists_its_mac: owners.contains(&machine),
+            lists_ours: turn.reported_any(&machine, &row.macs).await?,
             machine,
         });
     }
@@ -167,49 +154,47 @@ fn may_claim(fields: &BTreeSet<Field>) -> bool {
     weight >= CLAIM || fields.contains(&Field::Uuid) || fields.contains(&Field::Tpm)
 }
 
-struct Work<'a> {
-    turn: Turn<'a>,
+/// A report whose sender is identified.
+struct Case<'a> {
+    turn: &'a mut Turn,
     row: &'a MachineRow,
+    /// The MACs in the report.
+    listed: Vec<Mac>,
+    /// The identity in the report.
     seen: Identity,
 }
 
-impl Work<'_> {
-    async fn keep_facts(&mut self, id: &MachineId) -> Result<(), Problem> {
-        let before = self.turn.change.identity(id).await?.unwrap_or_default();
-        let facts = before.updated(&self.seen);
-        Ok(self.turn.change.put_identity(id, &facts, self.turn.now).await?)
+impl Case<'_> {
+    async fn keep_facts(&mut self) -> Result<(), StoreError> {
+        let (id, now) = (&self.row.id, self.turn.now);
+        let before = self.turn.identity(id).await?.unwrap_or_default();
+        self.turn.put_identity(id, &before.updated(&self.seen), now).await
     }
 
-    async fn itself(
-        &mut self,
-        changes: &[Changed],
-        shares: &[Share],
-        report: &AssetReport,
-    ) -> Result<(), Problem> {
-        let id = self.row.id.clone();
-        self.settle(report).await?;
-        let first = self.turn.change.identity(&id).await?.is_none();
+    async fn itself(&mut self, changes: &[Change], shares: &[Share]) -> Result<(), Problem> {
+        let id = &self.row.id;
+        self.settle().await?;
+        let first = self.turn.identity(id).await?.is_none();
         // Record what it shares with other machines only once.
         let words = change_words(changes, if first { shares } else { &[] });
         if !words.is_empty() {
             let detail = words.join("; ");
-            self.turn.bring(&id, Event::IdentityChanged { detail }).await?;
+            self.turn.advance(id, Event::IdentityChanged { detail }).await?;
         }
-        self.keep_facts(&id).await
+        Ok(self.keep_facts().await?)
     }
 
     /// A newcomer claimed to be this machine, which has now booted from a MAC of its own. If its report lists
     /// the newcomer's NIC, the two are one and the conflict is over.
-    async fn settle(&mut self, report: &AssetReport) -> Result<(), Problem> {
-        let id = self.row.id.clone();
-        let listed: Vec<Mac> = macs_of(report).collect();
-        for open in self.turn.change.conflicts(&id).await? {
-            if open.resolved.is_some() || open.other != id || open.machine == id {
+    async fn settle(&mut self) -> Result<(), Problem> {
+        let id = &self.row.id;
+        for open in self.turn.open_conflicts_of(id).await? {
+            if open.other != *id || open.machine == *id {
                 continue;
             }
-            let lists_its_mac = open.boot_mac.is_some_and(|mac| listed.contains(&mac));
-            let lists_ours = self.turn.change.reported_any(&open.machine, &self.row.macs).await;
-            if !settles(&self.seen, &open.seen, lists_its_mac, lists_ours?) {
+            let lists_its_mac = open.boot_mac.is_some_and(|mac| self.listed.contains(&mac));
+            let lists_ours = self.turn.reported_any(&open.machine, &self.row.macs).await?;
+            if !settles(&self.seen, &open.seen, lists_its_mac, lists_ours) {
                 continue;
             }
             let event = Event::Folded {
@@ -217,37 +202,28 @@ impl Work<'_> {
                 detail: "that machine booted again and reported the NIC that this one had booted from."
                     .to_owned(),
             };
-            let newcomer = self.turn.change.machine(&open.machine).await?;
-            let limits = &self.turn.core.config.limits;
-            if newcomer
-                .is_none_or(|m| lifecycle::transition(&m.state, &event, limits, self.turn.now).is_err())
-            {
+            let newcomer = self.turn.machine(&open.machine).await?;
+            if newcomer.is_none_or(|newcomer| !self.takes(&newcomer.state, &event)) {
                 continue;
             }
-            self.turn
-                .fold(
-                    &open.machine,
-                    &id,
-                    event,
-                    "it booted from another NIC of this machine.",
-                )
-                .await?;
-            self.turn
-                .change
-                .resolve_conflict(open.id, "same", self.turn.now, Actor::Agent.as_str())
-                .await?;
+            let how = "it booted from another NIC of this machine.";
+            self.turn.merge(&open.machine, id, event, how).await?;
+            self.turn.close(&open, "same").await?;
         }
         Ok(())
     }
 
-    async fn another(&mut self, machine: MachineId, changes: &[Changed]) -> Result<Sender, Problem> {
-        let id = self.row.id.clone();
-        let words = change_words(changes, &[]);
-        let changed = if words.is_empty() {
-            "nothing else changed".to_owned()
-        } else {
-            words.join("; ")
-        };
+    fn takes(&self, state: &State, event: &Event) -> bool {
+        let limits = &self.turn.core.config.limits;
+        lifecycle::transition(state, event, limits, self.turn.now).is_ok()
+    }
+
+    async fn another(&mut self, machine: MachineId, changes: &[Change]) -> Result<Sender, Problem> {
+        let id = &self.row.id;
+        let mut changed = change_words(changes, &[]).join("; ");
+        if changed.is_empty() {
+            changed.push_str("nothing else changed");
+        }
         let detail = format!(
             "what it reports agrees, and each has reported a NIC of the other, or both have one TPM key; {changed}."
         );
@@ -255,26 +231,22 @@ impl Work<'_> {
             into: machine.clone(),
             detail: detail.clone(),
         };
-        let limits = &self.turn.core.config.limits;
-        if lifecycle::transition(&self.row.state, &event, limits, self.turn.now).is_err() {
+        if !self.takes(&self.row.state, &event) {
             self.conflict(&[machine]).await?;
             return Ok(Sender::Conflict);
         }
-        self.turn.fold(&id, &machine, event, &detail).await?;
+        self.turn.merge(id, &machine, event, &detail).await?;
         // The known machine's identity stays as it is: it reports again after its next boot.
-        self.turn
-            .change
-            .put_identity(&id, &self.seen, self.turn.now)
-            .await?;
+        let now = self.turn.now;
+        self.turn.put_identity(id, &self.seen, now).await?;
         Ok(Sender::Another(machine))
     }
 
     /// Stops only the newcomer: whoever merely read a label must not be able to stop the known machine.
     async fn provisional(&mut self, other: &MachineId) -> Result<(), Problem> {
-        let id = self.row.id.clone();
-        let known = self.turn.change.identity(other).await?;
-        let known = known.unwrap_or_default();
+        let id = &self.row.id;
         let mac = self.row.macs.first().map(Mac::to_string).unwrap_or_default();
+        let known = self.known_as(other).await?;
         let sentence = format!(
             "{id} says that it is {other} under another NIC, {mac}{}. Is it? It is held until {other} boots from a NIC it is \
              known by and reports {mac}, or until a person decides.",
@@ -282,59 +254,62 @@ impl Work<'_> {
         );
         self.open(other, known, &sentence).await?;
         let detail = format!("{id} says that it is this machine under another NIC, {mac}; it is held.");
-        self.turn.bring(other, Event::IdentityChanged { detail }).await?;
-        self.turn.bring(&id, alarm(&sentence)).await?;
-        self.keep_facts(&id).await
+        self.turn
+            .advance(other, Event::IdentityChanged { detail })
+            .await?;
+        self.turn.advance(id, alarm(&sentence)).await?;
+        Ok(self.keep_facts().await?)
     }
 
     async fn conflict(&mut self, with: &[MachineId]) -> Result<(), Problem> {
-        let id = self.row.id.clone();
+        let id = &self.row.id;
         for other in with {
-            let known = self.turn.change.identity(other).await?.unwrap_or_default();
+            let known = self.known_as(other).await?;
             let sentence = format!(
                 "{id} reports what {other} is known by{}. It may be a copy, or the same machine with another NIC.",
                 agreeing(&known, &self.seen)
             );
             self.open(other, known, &sentence).await?;
-            self.turn.bring(other, alarm(&sentence)).await?;
+            self.turn.advance(other, alarm(&sentence)).await?;
         }
         let list: Vec<_> = with.iter().map(MachineId::to_string).collect();
         let detail = format!("It claims the identity of {}.", list.join(" and "));
-        self.turn.bring(&id, alarm(&detail)).await?;
-        self.keep_facts(&id).await
+        self.turn.advance(id, alarm(&detail)).await?;
+        Ok(self.keep_facts().await?)
     }
 
     async fn mismatch(&mut self) -> Result<(), Problem> {
-        let id = self.row.id.clone();
-        let open = self.turn.change.conflicts(&id).await?;
-        if open
-            .iter()
-            .any(|c| c.resolved.is_none() && c.machine == id && c.other == id)
-        {
+        let id = &self.row.id;
+        let open = self.turn.open_conflicts_of(id).await?;
+        if open.iter().any(|c| c.machine == *id && c.other == *id) {
             return Ok(());
         }
-        let known = self.turn.change.identity(&id).await?.unwrap_or_default();
+        let known = self.known_as(id).await?;
         let sentence =
             "A report in its name shows another machine. A NIC or a disk of it may have been moved there.";
-        self.open(&id, known, sentence).await?;
-        Ok(self.turn.bring(&id, alarm(sentence)).await?)
+        self.open(id, known, sentence).await?;
+        self.turn.advance(id, alarm(sentence)).await?;
+        Ok(())
     }
 
-    async fn open(&mut self, other: &MachineId, known: Identity, sentence: &str) -> Result<(), Problem> {
+    async fn known_as(&self, id: &MachineId) -> Result<Identity, StoreError> {
+        Ok(self.turn.identity(id).await?.unwrap_or_default())
+    }
+
+    async fn open(&mut self, other: &MachineId, known: Identity, sentence: &str) -> Result<(), StoreError> {
         tracing::error!(machine = %self.row.id, %other, sentence, "ALARM: one identity is claimed by two");
-        let boot_mac: Option<Mac> = self.row.macs.first().copied();
         let row = ConflictRow {
             id: 0,
             machine: self.row.id.clone(),
             other: other.clone(),
             at: self.turn.now,
             sentence: sentence.to_owned(),
-            boot_mac,
+            boot_mac: self.row.macs.first().copied(),
             seen: self.seen.clone(),
             known,
             resolved: None,
         };
-        Ok(self.turn.change.add_conflict(&row).await?)
+        self.turn.add_conflict(&row).await
     }
 }
 
@@ -355,22 +330,17 @@ fn agreeing(known: &Identity, seen: &Identity) -> String {
     }
 }
 
-fn change_words(changes: &[Changed], shares: &[Share]) -> Vec<String> {
+fn change_words(changes: &[Change], shares: &[Share]) -> Vec<String> {
     let shared = shares.iter().map(|share| {
         let fields: Vec<_> = share.fields.iter().map(|f| f.words()).collect();
         format!("it has the {} of {}", fields.join(" and the "), share.machine)
     });
-    changes.iter().map(Changed::to_string).chain(shared).collect()
+    changes.iter().map(Change::to_string).chain(shared).collect()
 }
 
 fn undecided(id: &MachineId, other: &MachineId) -> Problem {
-    problem(
-        503,
-        "identity-undecided",
-        "Not clear yet which machine this is",
-        format!(
-            "{id} may be machine {other}, which was heard moments ago: send the report again, until it is clear whether \
-             that one lives"
-        ),
-    )
+    IDENTITY_UNDECIDED.because(format!(
+        "{id} may be machine {other}, which was heard moments ago: send the report again, until it is clear whether \
+         that one lives"
+    ))
 }

@@ -1,25 +1,22 @@
 //! From a request to a plan: finds the image, makes ids, calls the pure planner.
 
-use std::path::PathBuf;
-
 use images::Image;
-use inventory_api::check::{CheckResult, Severity, Verdict};
 use inventory_api::deploy::DeployRequest;
 use inventory_api::image::ImageManifest;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
 use inventory_api::text::with_causes;
-use inventory_api::{MachineId, Problem, UnixMs};
+use inventory_api::{MachineId, Problem, Sha256Digest, UnixMs};
 use lifecycle::{FreshIds, PlanInput};
 
 use crate::core::Core;
-use crate::problem::{internal, problem};
+use crate::problem::{internal, problem, quoted};
 use crate::secret;
 use words::text::listed;
 
 /// All images, sorted by name, newest first.
-pub async fn list_images(core: &Core) -> Result<Vec<Image>, Problem> {
-    let dir: PathBuf = core.config.images_dir.clone();
+pub(crate) async fn list_images(core: &Core) -> Result<Vec<Image>, Problem> {
+    let dir = core.config.images_dir.clone();
     let listing = tokio::task::spawn_blocking(move || images::list(&dir))
         .await
         .map_err(|e| internal(&e))?
@@ -28,6 +25,12 @@ pub async fn list_images(core: &Core) -> Result<Vec<Image>, Problem> {
         tracing::warn!(problem = with_causes(problem), "an image cannot be used");
     }
     Ok(listing.images)
+}
+
+/// The image whose compressed file has this digest.
+pub(crate) async fn image_of_digest(core: &Core, digest: Sha256Digest) -> Result<Option<Image>, Problem> {
+    let images = list_images(core).await?;
+    Ok(images.into_iter().find(|i| i.manifest.sha256 == digest))
 }
 
 /// The image of a request, as `name` (newest) or `name@version`.
@@ -48,21 +51,14 @@ async fn find_image(core: &Core, wanted: &str) -> Result<ImageManifest, Problem>
             .take(20)
             .map(|i| format!("{}@{}", i.manifest.name, i.manifest.version))
             .collect();
-        let shown: String = wanted.chars().take(80).collect();
-        problem(
-            422,
-            "image-unknown",
-            "No such image",
-            format!(
-                "there is no image {shown:?}; images are: {}",
-                listed(&known, "(none, build or import one)")
-            ),
-        )
+        let (wanted, known) = (quoted(wanted), listed(&known, "(none, build or import one)"));
+        let detail = format!("there is no image {wanted}; images are: {known}");
+        problem(422, "image-unknown", "No such image", detail)
     })
 }
 
 /// Plans a request for a machine that has reported.
-pub async fn make_plan(
+pub(crate) async fn make_plan(
     core: &Core,
     machine: &MachineId,
     report: &AssetReport,
@@ -71,7 +67,9 @@ pub async fn make_plan(
 ) -> Result<InstallPlan, Problem> {
     let image = find_image(core, &request.image).await?;
     let id = secret::plan_id().ok_or_else(|| internal(&"no plan id"))?;
-    let ids = FreshIds::from_random(&random_bytes());
+    let mut random = [0; 84];
+    rand::fill(&mut random[..]);
+    let ids = FreshIds::from_random(&random);
     let input = PlanInput {
         machine,
         report,
@@ -82,47 +80,4 @@ pub async fn make_plan(
         now,
     };
     lifecycle::plan(input).map_err(|e| problem(422, e.code(), "No plan can be made", e.to_string()))
-}
-
-fn random_bytes() -> [u8; 84] {
-    let mut bytes = [0; 84];
-    rand::fill(&mut bytes[..]);
-    bytes
-}
-
-/// The gravest finding of a check as a sentence.
-pub fn first_finding(check: &CheckResult) -> Option<String> {
-    let first = check.findings.first()?;
-    let errors = check
-        .findings
-        .iter()
-        .filter(|f| f.severity == Severity::Error)
-        .count();
-    let more = if errors > 1 {
-        format!(" ({} more)", errors - 1)
-    } else {
-        String::new()
-    };
-    // Most sentences name the place themselves.
-    let place = match first.sentence.contains(&first.place) {
-        true => String::new(),
-        false => format!("{}: ", first.place),
-    };
-    Some(format!("{place}{}{more}", first.sentence))
-}
-
-/// Refuses a machine that failed its check.
-pub fn refuse_failed(check: &CheckResult) -> Result<(), Problem> {
-    match check.verdict {
-        Verdict::Pass | Verdict::Warn => Ok(()),
-        Verdict::Fail => Err(problem(
-            409,
-            "check-failed",
-            "Not as expected",
-            format!(
-                "the machine's newest report is not what the request expects: {}",
-                first_finding(check).unwrap_or_default()
-            ),
-        )),
-    }
 }

@@ -1,14 +1,15 @@
 //! Applies deadlines to machines when they pass.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use inventory_api::UnixMs;
 use inventory_api::machine::Actor;
 use lifecycle::Event;
 
-use crate::advance::{AdvanceError, advance};
 use crate::core::Core;
 use crate::rescue::end_overdue;
+use crate::{AdvanceError, Turn};
 use store::StoreError;
 
 /// How long an enrolment that never claimed is kept after its last boot script.
@@ -21,7 +22,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Runs until the server stops.
-pub async fn run(core: &Core) {
+pub async fn run(core: &Arc<Core>) {
     let mut looked = None;
     loop {
         let now = core.clock.now();
@@ -36,7 +37,7 @@ pub async fn run(core: &Core) {
         let pause = match pass(core).await {
             Ok(pause) => pause,
             Err(error) => {
-                tracing::error!(%error, "deadlines could not be looked at; trying again");
+                tracing::error!(%error, "deadlines could not be applied; trying again");
                 Duration::from_secs(1)
             }
         };
@@ -50,37 +51,37 @@ pub async fn run(core: &Core) {
 
 /// Forgets enrolments that never claimed within a day of their last boot script, so a flood of made-up MACs
 /// clears itself.
-async fn forget_never_claimed(core: &Core, now: UnixMs) -> Result<(), StoreError> {
-    for id in core
-        .store
-        .never_claimed(now.minus_seconds(FORGET_AFTER_SECONDS))
-        .await?
-    {
-        let mut change = core.store.begin().await?;
-        if change.forget(&id).await? {
-            change.commit().await?;
-            tracing::info!(machine = %id, "an enrolment that never claimed in a day is forgotten");
-            core.memory.forget(&id);
-        }
+async fn forget_never_claimed(core: &Arc<Core>, now: UnixMs) -> Result<(), StoreError> {
+    let before = now.minus_seconds(FORGET_AFTER_SECONDS);
+    for id in core.store.never_claimed(before).await? {
+        let work = async move |mut turn: Turn| {
+            if turn.forget_machine(&id).await? {
+                turn.commit().await?;
+                tracing::info!(machine = %id, "an enrolment that never claimed in a day is forgotten");
+            }
+            Ok::<_, StoreError>(())
+        };
+        core.turn(&Actor::Clock, work).await?;
     }
     Ok(())
 }
 
 /// Applies every passed deadline. Returns the time until the next one.
-async fn pass(core: &Core) -> Result<Duration, StoreError> {
+async fn pass(core: &Arc<Core>) -> Result<Duration, StoreError> {
     let (due, next) = core.store.deadlines(core.clock.now()).await?;
     for id in due {
         let Some(deadline) = core.store.machine(&id).await?.and_then(|m| m.state.deadline()) else {
             continue;
         };
-        match advance(core, &id, Event::DeadlinePassed { deadline }, &Actor::Clock).await {
+        let passed = Event::DeadlinePassed { deadline };
+        match core.advance(&id, passed, &Actor::Clock).await {
             Ok(_) => {}
             Err(AdvanceError::Store(error)) => return Err(error),
             Err(error) => tracing::error!(machine = %id, %error, "a deadline was refused"),
         }
     }
     if let Err(error) = end_overdue(core).await {
-        tracing::error!(%error, "rescues whose time is over could not be ended");
+        tracing::error!(%error, "rescues that timed out could not be ended");
     }
     let until = next.map_or(LONGEST, |next| {
         Duration::from_millis(next.since(core.clock.now()))

@@ -6,7 +6,7 @@ use inventory_api::{MachineId, Problem};
 use lifecycle::check::Outlier;
 use serde::Serialize;
 
-use crate::problem::{internal, problem};
+use crate::problem::{BAD_NAME, UNHEALTHY, internal};
 use crate::{Actor, Service};
 
 /// Most machines of one profile that are compared: enough to show an outlier.
@@ -37,35 +37,32 @@ impl Service {
     pub async fn profile_machines(&self, name: &str) -> Result<ProfileMachines, Problem> {
         let store = &self.core.store;
         self.hardware_profile(name).await?;
-        let ids = store.machines_of_profile(name, COMPARED).await?;
-        let mut machines = Vec::with_capacity(ids.len());
-        let mut reports = Vec::with_capacity(ids.len());
-        let mut burned = Vec::new();
-        for id in ids {
-            if let Some(report) = store.report(&id).await? {
-                reports.push((id.to_string(), report));
-            }
-            if let Some(result) = store.newest_burn_in(&id).await? {
-                burned.push((id.to_string(), result));
-            }
-            let row = self.row(&id).await?;
-            machines.push(ProfileMachine {
-                machine: id,
-                serial: row.names.serial,
-                verdict: row.verdict,
-            });
-        }
+        let checked = store.machines_of_profile(name, COMPARED).await?;
+        let ids: Vec<MachineId> = checked.iter().map(|(id, ..)| id.clone()).collect();
+        let reports = store.stored_reports(&ids).await?;
+        let burn_ins = store.burn_ins(&ids).await?;
         // Comparing hundreds of reports takes a while, so keep it off the async threads.
         let outliers = tokio::task::spawn_blocking(move || {
-            let reports: Vec<_> = reports.iter().map(|(id, report)| (id.clone(), report)).collect();
-            let burned: Vec<_> = burned.iter().map(|(id, result)| (id.clone(), result)).collect();
+            let reports: Vec<_> = reports
+                .iter()
+                .map(|(id, r)| (id.to_string(), &r.report))
+                .collect();
+            let burn_ins: Vec<_> = burn_ins.iter().map(|(id, r)| (id.to_string(), r)).collect();
             let mut outliers = lifecycle::check::outliers(&reports);
-            outliers.extend(lifecycle::burn_in::compare(&burned));
+            outliers.extend(lifecycle::burn_in::compare(&burn_ins));
             outliers
         })
         .await
         .map_err(|e| internal(&e))?;
-        Ok(ProfileMachines { machines, outliers })
+        let machine = |(machine, serial, verdict)| ProfileMachine {
+            machine,
+            serial,
+            verdict,
+        };
+        Ok(ProfileMachines {
+            machines: checked.into_iter().map(machine).collect(),
+            outliers,
+        })
     }
 
     /// Makes a hardware profile from the newest report of a known good machine. `accept_unhealthy` allows one
@@ -78,47 +75,31 @@ impl Service {
         actor: &Actor,
     ) -> Result<ImportReport, Problem> {
         let row = self.find(key).await?;
-        let report = self.core.store.report(&row.id).await?;
-        let Some(report) = report else {
-            return Err(problem(
-                409,
-                "no-report",
-                "Nothing is known about its hardware",
-                format!("machine {} has not reported yet: commission it first", row.id),
-            ));
-        };
+        let report = self.stored_report(&row).await?.report;
         let name = name.trim();
         if name.is_empty()
             || name.chars().count() > 256
             || name.chars().any(char::is_control)
             || name.starts_with('.')
         {
-            return Err(problem(
-                422,
-                "bad-name",
-                "Name not usable",
-                "the name of a profile has 1 to 256 characters, none of them a control character, the first not a point",
+            return Err(BAD_NAME.because(
+                "a profile's name has 1 to 256 characters, no control character, and does not begin with a dot",
             ));
         }
         let sick = lifecycle::check::unhealthy(&report);
         if !accept_unhealthy && !sick.is_empty() {
             let list: Vec<&str> = sick.iter().take(5).map(|f| f.sentence.as_str()).collect();
             let more = if sick.len() > 5 { " ..." } else { "" };
-            return Err(problem(
-                409,
-                "unhealthy",
-                "This machine is not healthy",
-                format!(
-                    "{}{more} Mend it first, or make the profile all the same (accept_unhealthy, --accept-unhealthy, or tick the \
-                     box on the page).",
-                    list.join(" ")
-                ),
-            ));
+            return Err(UNHEALTHY.because(format!(
+                "{}{more} Repair it first, or make the profile anyway (accept_unhealthy, --accept-unhealthy, or tick the box on \
+                 the page).",
+                list.join(" ")
+            )));
         }
         let profile = HardwareProfile {
             name: name.to_owned(),
             ..lifecycle::check::golden(&report)
         };
-        self.put_profiles(&[profile], actor).await
+        self.put_profiles(vec![profile], actor).await
     }
 }

@@ -15,13 +15,12 @@ use lifecycle::AgentSession;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-pub(super) use report::facts_of;
-
-use super::{Service, planning};
+use crate::Service;
+use crate::machines::planning::image_of_digest;
 use crate::problem::{internal, problem};
 
 /// Longest long poll for an assignment.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// An image that an agent may fetch.
 #[derive(Clone, Debug)]
@@ -40,7 +39,7 @@ impl Service {
         wait: Duration,
     ) -> Result<AssignmentResponse, Problem> {
         let until = Instant::now() + wait.min(LONGEST_WAIT);
-        let bell = self.core.memory.bell(id);
+        let bell = self.core.memory.sessions.bell(id);
         loop {
             // Enabled before the state is read, so that a change in between still wakes us.
             let mut rung = std::pin::pin!(bell.notified());
@@ -60,7 +59,7 @@ impl Service {
     pub(crate) async fn assignment_now(&self, id: &MachineId) -> Result<AssignmentResponse, Problem> {
         let row = self.row(id).await?;
         let plan = self.plan_of(&row.state).await?;
-        let session = self.core.memory.session(id);
+        let session = self.core.memory.sessions.get(id);
         let assignment = lifecycle::assignment(
             &row.state,
             AgentSession {
@@ -89,22 +88,14 @@ impl Service {
                 .iter()
                 .any(|s| matches!(s, Step::WriteImage { source, .. } if source.sha256 == digest))
         });
-        let refused = || {
-            problem(
-                404,
-                "image-unknown",
-                "No such image",
-                format!("the plan of machine {id} has no image {digest}"),
-            )
+        let image = match wanted {
+            true => image_of_digest(&self.core, digest).await?,
+            false => None,
         };
-        if !wanted {
-            return Err(refused());
-        }
-        let images = planning::list_images(&self.core).await?;
-        let image = images
-            .into_iter()
-            .find(|i| i.manifest.sha256 == digest)
-            .ok_or_else(refused)?;
-        Ok(ImageFile { path: image.path() })
+        let path = image.map(|image| image.path());
+        path.map(|path| ImageFile { path }).ok_or_else(|| {
+            let detail = format!("the plan of machine {id} has no image {digest}");
+            problem(404, "image-unknown", "No such image", detail)
+        })
     }
 }

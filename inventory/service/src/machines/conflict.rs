@@ -7,11 +7,9 @@ use inventory_api::{MachineId, Problem};
 use lifecycle::Event;
 use lifecycle::identity::{Field, compare};
 
-use super::turn::Turn;
-use super::{Actor, Service};
-use crate::advance::after_commit;
-use crate::problem::problem;
-use store::ConflictRow;
+use crate::problem::NO_CONFLICT;
+use crate::{Actor, AdvanceError, Service, Turn};
+use store::{ConflictRow, StoreError};
 
 impl Service {
     /// The conflicts of a machine, open ones first: who claims its identity, and whose identity it claims.
@@ -52,68 +50,83 @@ impl Service {
         actor: &Actor,
     ) -> Result<Conflicts, Problem> {
         let id = self.find(key).await?.id;
-        let mut change = self.core.store.begin().await?;
-        let open: Vec<ConflictRow> = change
-            .conflicts(&id)
-            .await?
-            .into_iter()
-            .filter(|c| c.resolved.is_none())
-            .collect();
-        let mut turn = Turn {
-            core: &self.core,
-            change: &mut change,
-            actor,
-            now: self.core.clock.now(),
-            done: Vec::new(),
+        let (decision, service) = (decision.clone(), self.clone());
+        let work = async move |mut turn: Turn| {
+            let open = turn.open_conflicts_of(&id).await?;
+            match decision {
+                ResolveConflict::Different { with } => {
+                    let meant =
+                        |c: &&ConflictRow| with.as_ref().is_none_or(|w| *w == c.machine || *w == c.other);
+                    if !open.iter().any(|row| meant(&row)) {
+                        return Err(no_conflict(&id));
+                    }
+                    for row in open.iter().filter(meant) {
+                        turn.different(row).await?;
+                    }
+                }
+                ResolveConflict::Same { retire } => {
+                    let row = open.iter().find(|c| c.machine == retire || c.other == retire);
+                    turn.same(row.ok_or_else(|| no_conflict(&retire))?, &retire)
+                        .await?;
+                }
+            }
+            turn.commit().await?;
+            service.conflicts(id.as_str()).await
         };
-        match decision {
-            ResolveConflict::Different { with } => {
-                let meant: Vec<_> = open
-                    .iter()
-                    .filter(|c| with.as_ref().is_none_or(|w| *w == c.machine || *w == c.other))
-                    .collect();
-                if meant.is_empty() {
-                    return Err(no_conflict(&id));
-                }
-                for row in meant {
-                    turn.different(row).await?;
-                }
-            }
-            ResolveConflict::Same { retire } => {
-                let row = open
-                    .iter()
-                    .find(|c| c.machine == *retire || c.other == *retire)
-                    .ok_or_else(|| no_conflict(retire))?;
-                turn.same(row, retire).await?;
-            }
-        }
-        let done = turn.done;
-        change.commit().await?;
-        for advanced in &done {
-            after_commit(&self.core, advanced);
-        }
-        self.conflicts(id.as_str()).await
+        self.turn(actor, work).await
     }
 }
 
 /// Carries out the decision.
-impl Turn<'_> {
+impl Turn {
+    pub(crate) async fn open_conflicts_of(&self, id: &MachineId) -> Result<Vec<ConflictRow>, StoreError> {
+        let mut rows = self.conflicts(id).await?;
+        rows.retain(|row| row.resolved.is_none());
+        Ok(rows)
+    }
+
+    /// Merges two enrolments of one machine. `event` is applied to the one that is retired; `how` goes to the
+    /// history of the one that stays.
+    pub(crate) async fn merge(
+        &mut self,
+        from: &MachineId,
+        into: &MachineId,
+        event: Event,
+        how: &str,
+    ) -> Result<(), AdvanceError> {
+        let macs = self.machine(from).await?.map(|m| m.macs).unwrap_or_default();
+        self.advance(from, event).await?;
+        self.fold(from, into).await?;
+        let absorbed = Event::Absorbed {
+            other: from.clone(),
+            detail: how.to_owned(),
+        };
+        self.advance(into, absorbed).await?;
+        tracing::info!(machine = %into, folded = %from, "two enrolments are one machine");
+        let into = into.clone();
+        self.then(move |core| {
+            for mac in macs {
+                core.memory.journeys.owned(mac, &into);
+            }
+        });
+        Ok(())
+    }
+
     /// Records the decision on a machine, which is released when no conflict of it is left open.
-    async fn tell(&mut self, id: &MachineId, other: &MachineId, detail: &str) -> Result<(), Problem> {
-        let rows = self.change.conflicts(id).await?;
+    async fn decided(&mut self, id: &MachineId, other: &MachineId, detail: &str) -> Result<(), Problem> {
         let event = Event::ConflictResolved {
             other: other.clone(),
             detail: detail.to_owned(),
-            open: rows.iter().filter(|c| c.resolved.is_none()).count() as u32,
+            open: self.open_conflicts_of(id).await?.len() as u32,
         };
-        Ok(self.bring(id, event).await?)
+        self.advance(id, event).await?;
+        Ok(())
     }
 
-    async fn close(&mut self, row: &ConflictRow, resolution: &str) -> Result<(), Problem> {
-        let decided = self
-            .change
-            .resolve_conflict(row.id, resolution, self.now, self.actor.as_str());
-        Ok(decided.await?)
+    pub(crate) async fn close(&mut self, row: &ConflictRow, resolution: &str) -> Result<(), StoreError> {
+        let (now, actor) = (self.now, self.actor.clone());
+        self.resolve_conflict(row.id, resolution, now, actor.as_str())
+            .await
     }
 
     async fn different(&mut self, row: &ConflictRow) -> Result<(), Problem> {
@@ -121,33 +134,32 @@ impl Turn<'_> {
         if row.machine == row.other {
             // The NIC is in another machine now, which its next boot enrolls.
             if let Some(mac) = row.boot_mac {
-                self.change.remove_mac(&row.machine, mac).await?;
+                self.remove_mac(&row.machine, mac).await?;
             }
             let detail = "A person found that the report was another machine's.";
-            return self.tell(&row.machine, &row.machine, detail).await;
+            return self.decided(&row.machine, &row.machine, detail).await;
         }
+        let (now, actor) = (self.now, self.actor.clone());
         for field in compare(&row.known, &row.seen).agree {
             let known: BTreeSet<_> = row.known.keys(field).into_iter().collect();
             for value in row.seen.keys(field).iter().filter(|v| known.contains(*v)) {
-                self.change
-                    .add_shared_value(field, value, self.now, self.actor.as_str())
-                    .await?;
+                self.add_shared_value(field, value, now, actor.as_str()).await?;
             }
         }
         for (id, other) in [(&row.machine, &row.other), (&row.other, &row.machine)] {
             let detail = format!("A person found that {other} is another machine: both are kept.");
-            self.tell(id, other, &detail).await?;
+            self.decided(id, other, &detail).await?;
         }
         Ok(())
     }
 
     async fn same(&mut self, row: &ConflictRow, retire: &MachineId) -> Result<(), Problem> {
         self.close(row, "same").await?;
-        let updated = row.known.clone().updated(&row.seen);
+        let (now, updated) = (self.now, row.known.clone().updated(&row.seen));
         if row.machine == row.other {
-            self.change.put_identity(&row.machine, &updated, self.now).await?;
+            self.put_identity(&row.machine, &updated, now).await?;
             let detail = "A person found that the report is right: this is what the machine is now.";
-            return self.tell(&row.machine, &row.machine, detail).await;
+            return self.decided(&row.machine, &row.machine, detail).await;
         }
         let keep = if row.machine == *retire {
             &row.other
@@ -159,13 +171,10 @@ impl Turn<'_> {
             into: keep.clone(),
             detail: found.to_owned(),
         };
-        self.fold(retire, keep, folded, found).await?;
-        self.change.put_identity(keep, &updated, self.now).await?;
+        self.merge(retire, keep, folded, found).await?;
+        self.put_identity(keep, &updated, now).await?;
         // Other open conflicts of the retired enrolment have lost their subject.
-        for rest in self.change.conflicts(retire).await? {
-            if rest.resolved.is_some() {
-                continue;
-            }
+        for rest in self.open_conflicts_of(retire).await? {
             self.close(&rest, "same").await?;
             let peer = if rest.machine == *retire {
                 &rest.other
@@ -174,11 +183,11 @@ impl Turn<'_> {
             };
             if peer != retire && peer != keep {
                 let detail = format!("{retire}, which shared its identity, was folded into {keep}.");
-                self.tell(peer, retire, &detail).await?;
+                self.decided(peer, retire, &detail).await?;
             }
         }
         let detail = format!("A person found that {retire} is this machine.");
-        self.tell(keep, retire, &detail).await
+        self.decided(keep, retire, &detail).await
     }
 }
 
@@ -204,10 +213,7 @@ fn fields(row: &ConflictRow) -> Vec<ConflictField> {
 }
 
 fn no_conflict(id: &MachineId) -> Problem {
-    problem(
-        404,
-        "no-conflict",
-        "No such conflict",
-        format!("nothing open is known of {id}: GET /v1/machines/{id}/conflict shows what is"),
-    )
+    NO_CONFLICT.because(format!(
+        "{id} has no open conflict: GET /v1/machines/{id}/conflict shows all"
+    ))
 }

@@ -3,9 +3,13 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::mem::{Discriminant, discriminant};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use inventory_api::boot::{BootEvent, BootEventKind};
 use inventory_api::{Mac, MachineId, UnixMs};
+
+use crate::core::lock;
 
 /// Events kept per MAC.
 const EVENTS: usize = 200;
@@ -31,17 +35,69 @@ struct Journey {
     events: VecDeque<BootEvent>,
 }
 
+/// What was heard from each MAC.
 #[derive(Default)]
-pub struct Journeys {
+pub(crate) struct Journeys {
+    kept: Mutex<Kept>,
+    arm64_asked: AtomicBool,
+}
+
+impl Journeys {
+    /// Keeps an event and returns its machine, if recorded. `known`: the MAC belongs to a known machine.
+    pub(crate) fn heard(&self, event: BootEvent, known: bool) -> Option<MachineId> {
+        if matches!(&event.what, BootEventKind::Dhcp { client, .. } if client.starts_with("uefi-arm64")) {
+            self.arm64_asked.store(true, Ordering::Relaxed);
+        }
+        lock(&self.kept).heard(event, known)
+    }
+
+    /// Whether a 64-bit ARM machine has sent a DHCP message since the start.
+    pub(crate) fn arm64_asked(&self) -> bool {
+        self.arm64_asked.load(Ordering::Relaxed)
+    }
+
+    /// Removes a forgotten machine as the owner of its MACs.
+    pub(crate) fn forget(&self, id: &MachineId) {
+        lock(&self.kept).owners.retain(|_, owner| owner != id);
+    }
+
+    /// Records the machine of a MAC, if that MAC was heard.
+    pub(crate) fn owned(&self, mac: Mac, id: &MachineId) {
+        let mut kept = lock(&self.kept);
+        if kept.by_mac.contains_key(&mac) {
+            kept.owners.insert(mac, id.clone());
+        }
+    }
+
+    /// Other NICs that were heard, last heard first: `siblings`, and MACs at most 4 away from `mac`.
+    pub(crate) fn near(&self, mac: Mac, siblings: &[Mac]) -> Vec<(Mac, UnixMs)> {
+        let number = |mac: Mac| mac.0.iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+        let is_near = |other: &Mac| {
+            *other != mac && (siblings.contains(other) || number(*other).abs_diff(number(mac)) <= 4)
+        };
+        let kept = lock(&self.kept);
+        let near = kept.by_mac.iter().filter(|(other, _)| is_near(other));
+        let mut all: Vec<(Mac, UnixMs)> = near.map(|(other, journey)| (*other, journey.last)).collect();
+        all.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+        all
+    }
+
+    /// The events of a MAC, oldest first.
+    pub(crate) fn of(&self, mac: Mac) -> Vec<BootEvent> {
+        lock(&self.kept).of(mac)
+    }
+}
+
+#[derive(Default)]
+struct Kept {
     by_mac: HashMap<Mac, Journey>,
     order: BTreeSet<(Rank, UnixMs, Mac)>,
     known: usize,
     owners: HashMap<Mac, MachineId>,
 }
 
-impl Journeys {
-    /// Keeps an event and returns its machine, if recorded. `known`: the MAC belongs to a known machine.
-    pub fn heard(&mut self, event: BootEvent, known: bool) -> Option<MachineId> {
+impl Kept {
+    fn heard(&mut self, event: BootEvent, known: bool) -> Option<MachineId> {
         let (mac, at) = (event.mac, event.at);
         let mut journey = self.take(mac).unwrap_or(Journey {
             rank: Rank::Noise,
@@ -74,32 +130,7 @@ impl Journeys {
         self.owners.get(&mac).cloned()
     }
 
-    /// Removes a forgotten machine as the owner of its MACs.
-    pub fn forget(&mut self, id: &MachineId) {
-        self.owners.retain(|_, owner| owner != id);
-    }
-
-    /// Records the machine of a MAC, if that MAC was heard.
-    pub fn owned(&mut self, mac: Mac, id: &MachineId) {
-        if self.by_mac.contains_key(&mac) {
-            self.owners.insert(mac, id.clone());
-        }
-    }
-
-    /// Other NICs that were heard, last heard first: `siblings`, and MACs at most 4 away from `mac`.
-    pub fn near(&self, mac: Mac, siblings: &[Mac]) -> Vec<(Mac, UnixMs)> {
-        let number = |mac: Mac| mac.0.iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
-        let is_near = |other: &Mac| {
-            *other != mac && (siblings.contains(other) || number(*other).abs_diff(number(mac)) <= 4)
-        };
-        let near = self.by_mac.iter().filter(|(other, _)| is_near(other));
-        let mut all: Vec<(Mac, UnixMs)> = near.map(|(other, journey)| (*other, journey.last)).collect();
-        all.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
-        all
-    }
-
-    /// The events of a MAC, oldest first.
-    pub fn of(&self, mac: Mac) -> Vec<BootEvent> {
+    fn of(&self, mac: Mac) -> Vec<BootEvent> {
         let journey = self.by_mac.get(&mac);
         journey
             .map(|journey| journey.events.iter().cloned().collect())
@@ -212,7 +243,7 @@ mod tests {
 
     #[test]
     fn journeys_are_bounded() {
-        let mut journeys = Journeys::default();
+        let mut journeys = Kept::default();
         for at in 0..1000 {
             journeys.heard(event(0, at, http(200)), true);
         }
@@ -233,7 +264,7 @@ mod tests {
 
     #[test]
     fn strangers_evict_strangers_and_first_those_that_only_ask() {
-        let mut journeys = Journeys::default();
+        let mut journeys = Kept::default();
         journeys.heard(event(1, 0, dhcp()), true);
         journeys.heard(event(2, 0, dhcp()), false);
         journeys.heard(event(2, 1, http(200)), false);
@@ -258,7 +289,7 @@ mod tests {
     #[test]
     fn what_is_refused_in_a_machines_name_pushes_out_nothing_else() {
         for flood in [http(403), dhcp()] {
-            let mut journeys = Journeys::default();
+            let mut journeys = Kept::default();
             for at in 0..30 {
                 journeys.heard(event(1, at, http(200)), true);
             }
