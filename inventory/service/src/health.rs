@@ -1,10 +1,10 @@
 //! Whether the server can do its work.
 
-use inventory_api::{Problem, UnixMs};
+use inventory_api::UnixMs;
 use tokio::sync::Mutex;
 
 use crate::Service;
-use crate::problem::STORE_UNWRITABLE;
+use crate::problem::{Result, STORE_UNWRITABLE};
 
 /// How long the result of a write probe is used, in ms: after success, after failure.
 const PROBE_EVERY: (i64, i64) = (10_000, 1_000);
@@ -18,7 +18,7 @@ impl Service {
     ///
     /// # Errors
     /// 503 while it cannot.
-    pub async fn health(&self) -> Result<(), Problem> {
+    pub async fn health(&self) -> Result<()> {
         let now = self.core.clock.now();
         let mut last = self.core.memory.write_probe.0.lock().await;
         let known = last.filter(|(at, good)| {

@@ -26,7 +26,7 @@ use inventory_api::machine::Profile;
 use tokio::sync::broadcast;
 
 use crate::core::Core;
-use inventory_api::Problem;
+use crate::problem::Result;
 use words::redact;
 
 pub use agents::ImageFile;
@@ -57,7 +57,7 @@ impl Service {
     }
 
     /// The installable images, sorted by name, newest first.
-    pub async fn images(&self) -> Result<Vec<ImageManifest>, Problem> {
+    pub async fn images(&self) -> Result<Vec<ImageManifest>> {
         let images = machines::planning::list_images(&self.core).await?;
         Ok(images.into_iter().map(|i| i.manifest).collect())
     }

@@ -7,7 +7,7 @@ use inventory_api::{Mac, Problem};
 use netboot::{Mode, ReservationError};
 
 use crate::boot::missing::{Missing, There, missing};
-use crate::problem::{JOURNAL_FAILED, Kind, NOT_QUARANTINED, RESERVATION_REFUSED, unknown};
+use crate::problem::{JOURNAL_FAILED, Kind, NOT_QUARANTINED, RESERVATION_REFUSED, Result, unknown};
 use crate::turn::unstoppable;
 use crate::{Actor, Service};
 
@@ -62,7 +62,7 @@ impl Service {
         mac: Mac,
         address: Option<Ipv4Addr>,
         actor: &Actor,
-    ) -> Result<NetworkStatus, Problem> {
+    ) -> Result<NetworkStatus> {
         let (service, network, actor) = (self.clone(), network.to_owned(), actor.clone());
         unstoppable(async move {
             let book = service.book(&network)?;
@@ -88,7 +88,7 @@ impl Service {
         network: &str,
         address: Ipv4Addr,
         actor: &Actor,
-    ) -> Result<NetworkStatus, Problem> {
+    ) -> Result<NetworkStatus> {
         let (service, network, actor) = (self.clone(), network.to_owned(), actor.clone());
         unstoppable(async move {
             let done = service.book(&network)?.end_quarantine(&network, address).await;
@@ -115,12 +115,12 @@ impl Service {
         }
     }
 
-    fn book(&self, network: &str) -> Result<&netboot::Networks, Problem> {
+    fn book(&self, network: &str) -> Result<&netboot::Networks> {
         let book = self.core.memory.networks.get();
         book.ok_or_else(|| no_network(network))
     }
 
-    fn network(&self, name: &str) -> Result<NetworkStatus, Problem> {
+    fn network(&self, name: &str) -> Result<NetworkStatus> {
         let status = self.networks().into_iter().find(|status| status.name == name);
         status.ok_or_else(|| no_network(name))
     }

@@ -11,7 +11,7 @@ use inventory_api::network::NetworkStatus;
 use inventory_api::page::{Page, PageQuery};
 use inventory_api::parts::PartLife;
 
-use crate::problem::problem;
+use crate::problem::{Result, problem};
 
 /// Longest page token, in bytes.
 const MAX_TOKEN: usize = 4096;
@@ -44,7 +44,7 @@ listed! {
 }
 
 /// One page of a list that was read completely.
-pub fn page<T: Listed>(mut items: Vec<T>, query: &PageQuery) -> Result<Page<T>, Problem> {
+pub fn page<T: Listed>(mut items: Vec<T>, query: &PageQuery) -> Result<Page<T>> {
     let limit = limit(query)? as usize;
     let list = std::any::type_name::<T>();
     if let Some(last) = place(query, list)? {
@@ -62,7 +62,7 @@ pub fn page<T: Listed>(mut items: Vec<T>, query: &PageQuery) -> Result<Page<T>, 
     })
 }
 
-pub(crate) fn limit(query: &PageQuery) -> Result<u32, Problem> {
+pub(crate) fn limit(query: &PageQuery) -> Result<u32> {
     let limit = query.limit.unwrap_or(PageQuery::DEFAULT_LIMIT);
     if (1..=PageQuery::MAX_LIMIT).contains(&limit) {
         return Ok(limit);
@@ -94,7 +94,7 @@ pub(crate) fn token(list: &str, place: impl std::fmt::Display) -> String {
 }
 
 /// The place in this list that the query's token names. `None`: the first page is asked for.
-pub(crate) fn place(query: &PageQuery, list: &str) -> Result<Option<String>, Problem> {
+pub(crate) fn place(query: &PageQuery, list: &str) -> Result<Option<String>> {
     let Some(token) = query.page_token.as_ref() else {
         return Ok(None);
     };

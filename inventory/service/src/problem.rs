@@ -5,6 +5,9 @@ pub use inventory_api::problem::{problem, server_failed};
 
 use crate::turn::AdvanceError;
 
+/// Of what a caller asked for.
+pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
+
 /// A kind of problem: HTTP status, stable code and title.
 pub(crate) struct Kind(u16, &'static str, &'static str);
 

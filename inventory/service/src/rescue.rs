@@ -12,7 +12,7 @@ use lifecycle::console::{StoredPassword, Typed, judge};
 use lifecycle::{AtConsole, Event, boot_target};
 
 use crate::core::Core;
-use crate::problem::{NO_RESCUE, NOT_SERVED, RESCUE_OVER, TICKET_UNKNOWN};
+use crate::problem::{NO_RESCUE, NOT_SERVED, RESCUE_OVER, Result, TICKET_UNKNOWN};
 use crate::{Actor, AdvanceError, Service, Turn, secret};
 use store::{RescuePasswordRow, RescueRow, StoreError};
 
@@ -57,7 +57,7 @@ pub(crate) async fn end_overdue(core: &Arc<Core>) -> Result<(), AdvanceError> {
 
 impl Service {
     /// Makes the password for the next rescue of a machine and replaces an earlier one.
-    pub async fn make_rescue_password(&self, key: &str, actor: &Actor) -> Result<RescuePassword, Problem> {
+    pub async fn make_rescue_password(&self, key: &str, actor: &Actor) -> Result<RescuePassword> {
         let row = self.find(key).await?;
         if boot_target(&row.state, false) == BootTarget::Ignore {
             return Err(not_served(&row.id));
@@ -93,7 +93,7 @@ impl Service {
     ///
     /// # Errors
     /// 404 for everybody else.
-    pub async fn rescue_shell(&self, peer: IpAddr) -> Result<&std::path::Path, Problem> {
+    pub async fn rescue_shell(&self, peer: IpAddr) -> Result<&std::path::Path> {
         let core = &self.core;
         let at = match peer {
             _ if core.config.boot.simulated && peer.is_loopback() => Some(None),
@@ -112,7 +112,7 @@ impl Service {
     }
 
     /// Answers the mini-os of a rescue at address `peer`.
-    pub async fn rescue(&self, request: &RescueRequest, peer: IpAddr) -> Result<RescueResponse, Problem> {
+    pub async fn rescue(&self, request: &RescueRequest, peer: IpAddr) -> Result<RescueResponse> {
         let request = request.clone();
         let work = async move |mut turn: Turn| {
             let ticket = secret::digest(&request.ticket);
@@ -127,12 +127,7 @@ impl Service {
 
 impl Turn {
     /// The rescue of a ticket, if it has not ended and this is its machine.
-    async fn rescue_of(
-        &self,
-        ticket: &[u8; 32],
-        request: &RescueRequest,
-        peer: IpAddr,
-    ) -> Result<RescueRow, Problem> {
+    async fn rescue_of(&self, ticket: &[u8; 32], request: &RescueRequest, peer: IpAddr) -> Result<RescueRow> {
         let simulated = self.core.config.boot.simulated && peer.is_loopback();
         let at_home = |rescue: &RescueRow| {
             rescue.mac == request.boot_mac && (simulated || IpAddr::V4(rescue.ip) == peer)
@@ -160,7 +155,7 @@ impl Turn {
         ticket: &[u8; 32],
         step: RescueStep,
         peer: IpAddr,
-    ) -> Result<RescueResponse, Problem> {
+    ) -> Result<RescueResponse> {
         let (id, now) = (&rescue.machine, self.now);
         let mut answer = RescueResponse {
             machine: id.clone(),

@@ -4,13 +4,13 @@ use inventory_api::agent::{Assignment, Permission};
 use inventory_api::burn_in::BurnInResult;
 use inventory_api::task::{Note, Task, TaskOutcome, TaskReport, TaskStatus};
 use inventory_api::text::tame;
-use inventory_api::{MachineId, Problem, UnixMs};
+use inventory_api::{MachineId, UnixMs};
 use lifecycle::State;
 use lifecycle::state::{DiskState, Stage};
 use lifecycle::task::{self, TaskRefused};
 
 use crate::machines::sessions::ALIVE_SECONDS;
-use crate::problem::{AGENT_SILENT, BAD_BURN_IN, TASK_NOT_NOW};
+use crate::problem::{AGENT_SILENT, BAD_BURN_IN, Result, TASK_NOT_NOW};
 use crate::{Actor, Service, Turn, Verb};
 use store::{MachineRow, StoreError};
 
@@ -51,13 +51,13 @@ impl Turn {
 
 impl Service {
     /// Asks a machine's agent for a task.
-    pub async fn ask_task(&self, key: &str, task: Task, actor: &Actor) -> Result<TaskStatus, Problem> {
+    pub async fn ask_task(&self, key: &str, task: Task, actor: &Actor) -> Result<TaskStatus> {
         let row = self.find(key).await?;
         self.may_do(&row, &task)?;
         self.add_task(row.id, task, actor).await
     }
 
-    async fn add_task(&self, id: MachineId, task: Task, actor: &Actor) -> Result<TaskStatus, Problem> {
+    async fn add_task(&self, id: MachineId, task: Task, actor: &Actor) -> Result<TaskStatus> {
         let work = async move |mut turn: Turn| {
             let actor = turn.actor.clone();
             let asked = turn.ask(&id, &task, &actor).await?;
@@ -68,7 +68,7 @@ impl Service {
     }
 
     /// Refuses a task that the machine's agent cannot do now.
-    fn may_do(&self, row: &MachineRow, task: &Task) -> Result<(), Problem> {
+    fn may_do(&self, row: &MachineRow, task: &Task) -> Result<()> {
         let session = self.core.memory.sessions.get(&row.id);
         let agent = session.runs_on.filter(|_| session.runs(self.core.clock.now()));
         let id = &row.id;
@@ -87,11 +87,7 @@ impl Service {
     }
 
     /// Replaces a waiting assignment by the oldest open task.
-    pub(crate) async fn with_task(
-        &self,
-        id: &MachineId,
-        assignment: Assignment,
-    ) -> Result<Assignment, Problem> {
+    pub(crate) async fn with_task(&self, id: &MachineId, assignment: Assignment) -> Result<Assignment> {
         if !matches!(assignment, Assignment::Wait { .. }) {
             return Ok(assignment);
         }
@@ -104,7 +100,7 @@ impl Service {
     }
 
     /// Records an agent's report about its task. The answer says whether to continue.
-    pub async fn task_report(&self, id: &MachineId, report: TaskReport) -> Result<Permission, Problem> {
+    pub async fn task_report(&self, id: &MachineId, report: TaskReport) -> Result<Permission> {
         let stop = |message: &str| {
             Ok(Permission::Stop {
                 message: message.to_owned(),
@@ -137,7 +133,7 @@ impl Service {
     }
 
     /// The last 20 tasks of a machine, newest first.
-    pub(crate) async fn newest_tasks(&self, id: &MachineId) -> Result<Vec<TaskStatus>, Problem> {
+    pub(crate) async fn newest_tasks(&self, id: &MachineId) -> Result<Vec<TaskStatus>> {
         let now = self.core.clock.now();
         let mut tasks = self.core.store.tasks(id, 20).await?;
         for task in &mut tasks {
@@ -151,7 +147,7 @@ impl Service {
     }
 
     /// Checks a machine again: asks a running agent for a new report, or else checks the stored one.
-    pub async fn recheck(&self, key: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
+    pub async fn recheck(&self, key: &str, actor: &Actor) -> Result<Option<TaskStatus>> {
         let row = self.find(key).await?;
         if self.may_do(&row, &Task::Recheck {}).is_ok() {
             return self.add_task(row.id, Task::Recheck {}, actor).await.map(Some);
@@ -162,7 +158,7 @@ impl Service {
 
     /// Notes that a person fixed a fault, then checks the machine again. A commissioning that failed its
     /// check is retried.
-    pub async fn fixed(&self, key: &str, text: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
+    pub async fn fixed(&self, key: &str, text: &str, actor: &Actor) -> Result<Option<TaskStatus>> {
         let row = self.find(key).await?;
         let mut text = tame(text, MAX_TEXT).trim().to_owned();
         if text.is_empty() {

@@ -1,8 +1,6 @@
 //! API tokens: who holds one, and what it may do.
 
-use inventory_api::Problem;
-
-use crate::problem::READ_ONLY;
+use crate::problem::{READ_ONLY, Result};
 use crate::{Actor, Service, Turn, secret};
 
 /// Shortest time between records of a token's last use, in ms.
@@ -22,7 +20,7 @@ impl Login {
     ///
     /// # Errors
     /// 403, with what to do.
-    pub fn may(&self, method: &http::Method) -> Result<(), Problem> {
+    pub fn may(&self, method: &http::Method) -> Result<()> {
         if !self.read_only || method.is_safe() {
             return Ok(());
         }
@@ -35,7 +33,7 @@ impl Login {
 
 impl Service {
     /// The holder of this token. `None`: unknown, expired or revoked.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<Login>, Problem> {
+    pub async fn authenticate(&self, token: &str) -> Result<Option<Login>> {
         // Nothing else can be a token: saves the look-up.
         if token.len() != 64 {
             return Ok(None);

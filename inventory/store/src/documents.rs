@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 
 use super::machines::push_ids;
 use super::sql::{Col, Json, Value};
-use super::{Change, KEPT_NONCES, KEPT_PLANS, KEPT_REPORTS, Reader, StoreError};
+use super::{Change, KEPT_NONCES, KEPT_PLANS, KEPT_REPORTS, Reader, Result};
 use words::redact;
 
 /// A report that came before, to recognise one that is sent again.
@@ -86,42 +86,42 @@ fn together(newest: Vec<(AssetReport, String, UnixMs)>) -> Option<StoredReport> 
 
 impl Reader {
     /// The newest check of a machine.
-    pub async fn check(&self, id: &MachineId) -> Result<Option<CheckResult>, StoreError> {
+    pub async fn check(&self, id: &MachineId) -> Result<Option<CheckResult>> {
         self.document("SELECT result FROM checks WHERE machine = $1", &[id])
             .await
     }
 
     /// What the newest check of a machine expected, and why.
-    pub async fn expected_from(&self, id: &MachineId) -> Result<Option<ExpectedFrom>, StoreError> {
+    pub async fn expected_from(&self, id: &MachineId) -> Result<Option<ExpectedFrom>> {
         let sql = "SELECT expected_from FROM checks WHERE machine = $1 AND expected_from IS NOT NULL";
         self.document(sql, &[id]).await
     }
 
     /// The newest deployment request for a machine.
-    pub async fn request(&self, id: &MachineId) -> Result<Option<DeployRequest>, StoreError> {
+    pub async fn request(&self, id: &MachineId) -> Result<Option<DeployRequest>> {
         self.document("SELECT request FROM requests WHERE machine = $1", &[id])
             .await
     }
 
     /// The newest verification of a machine.
-    pub async fn verification(&self, id: &MachineId) -> Result<Option<Verification>, StoreError> {
+    pub async fn verification(&self, id: &MachineId) -> Result<Option<Verification>> {
         let sql = "SELECT verification FROM verifications WHERE machine = $1";
         self.document(sql, &[id]).await
     }
 
     /// The newest plan of a machine.
-    pub async fn plan(&self, id: &MachineId) -> Result<Option<InstallPlan>, StoreError> {
+    pub async fn plan(&self, id: &MachineId) -> Result<Option<InstallPlan>> {
         let sql = "SELECT plan FROM plans WHERE machine = $1 ORDER BY seq DESC LIMIT 1";
         self.document(sql, &[id]).await
     }
 
     /// A plan by its id.
-    pub async fn plan_by_id(&self, id: &PlanId) -> Result<Option<InstallPlan>, StoreError> {
+    pub async fn plan_by_id(&self, id: &PlanId) -> Result<Option<InstallPlan>> {
         self.document("SELECT plan FROM plans WHERE id = $1", &[id]).await
     }
 
     /// Plans by their ids.
-    pub async fn plans_by_id(&self, ids: &[PlanId]) -> Result<Vec<InstallPlan>, StoreError> {
+    pub async fn plans_by_id(&self, ids: &[PlanId]) -> Result<Vec<InstallPlan>> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT plan FROM plans WHERE id IN (");
         push_ids(&mut query, ids.iter());
         let plans: Vec<(JsonColumn<InstallPlan>,)> = self.fetch(query.build()).await?;
@@ -129,16 +129,13 @@ impl Reader {
     }
 
     /// What is known of a machine by its newest reports.
-    pub async fn stored_report(&self, id: &MachineId) -> Result<Option<StoredReport>, StoreError> {
+    pub async fn stored_report(&self, id: &MachineId) -> Result<Option<StoredReport>> {
         let mut reports = self.stored_reports(std::slice::from_ref(id)).await?;
         Ok(reports.remove(id))
     }
 
     /// What is known of those of these machines that have reported.
-    pub async fn stored_reports(
-        &self,
-        ids: &[MachineId],
-    ) -> Result<BTreeMap<MachineId, StoredReport>, StoreError> {
+    pub async fn stored_reports(&self, ids: &[MachineId]) -> Result<BTreeMap<MachineId, StoredReport>> {
         let (before, after) = NEWEST_OF_SYSTEMS;
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT machine, report, runs_on, at FROM reports WHERE (machine, nonce) IN ",
@@ -156,11 +153,7 @@ impl Reader {
     }
 
     /// The report of a machine that had this nonce.
-    pub async fn report_with_nonce(
-        &self,
-        id: &MachineId,
-        nonce: &str,
-    ) -> Result<Option<ReportRow>, StoreError> {
+    pub async fn report_with_nonce(&self, id: &MachineId, nonce: &str) -> Result<Option<ReportRow>> {
         let sql = "SELECT digest, answer, nonce =
                 (SELECT nonce FROM reports WHERE machine = $1 ORDER BY seq DESC, at DESC LIMIT 1) AS newest
             FROM reports WHERE machine = $1 AND nonce = $2";
@@ -168,7 +161,7 @@ impl Reader {
     }
 
     /// The disks that the newest wipe of a machine proved empty, if we wrote nothing to its disks since and nobody doubted it.
-    pub async fn newest_wipe(&self, id: &MachineId) -> Result<Vec<WipedDisk>, StoreError> {
+    pub async fn newest_wipe(&self, id: &MachineId) -> Result<Vec<WipedDisk>> {
         let sql = "SELECT event FROM history WHERE machine = $1
             AND event_name IN ('wipe-done', 'wipe-doubted', 'deploy', 'step-starting') ORDER BY seq DESC LIMIT 1";
         Ok(match self.document(sql, &[id]).await? {
@@ -188,7 +181,7 @@ impl Change {
         report: &AssetReport,
         runs_on: RunsOn,
         at: UnixMs,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let runs_on = match runs_on {
             RunsOn::Installed => INSTALLED,
             RunsOn::MiniOs | RunsOn::Unknown => "mini-os",
@@ -214,7 +207,7 @@ impl Change {
         nonce: &str,
         digest: &[u8],
         at: UnixMs,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         self.run(
             "INSERT INTO reports (machine, at, nonce, digest, seq) VALUES ($1, $2, $3, $4,
                 (SELECT coalesce(max(seq), 0) + 1 FROM reports WHERE machine = $1))",
@@ -229,7 +222,7 @@ impl Change {
         id: &MachineId,
         nonce: &str,
         answer: &ReportResponse,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let sql = "UPDATE reports SET answer = $3 WHERE machine = $1 AND nonce = $2";
         self.run(sql, &[id, &nonce, &Json(answer)]).await
     }
@@ -242,7 +235,7 @@ impl Change {
         id: &MachineId,
         document: &dyn Value,
         at: UnixMs,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let sql = format!(
             "INSERT INTO {table} (machine, at, {column}) VALUES ($1, $2, $3)
             ON CONFLICT (machine) DO UPDATE SET at = excluded.at, {column} = excluded.{column}"
@@ -257,7 +250,7 @@ impl Change {
         check: &CheckResult,
         from: &ExpectedFrom,
         at: UnixMs,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         self.put_document("checks", "result", id, &Json(check), at)
             .await?;
         let sql = "UPDATE checks SET expected_from = $2, profile = $3 WHERE machine = $1";
@@ -267,7 +260,7 @@ impl Change {
     }
 
     /// Nothing is expected of the machine any more.
-    pub async fn drop_check(&mut self, id: &MachineId) -> Result<(), StoreError> {
+    pub async fn drop_check(&mut self, id: &MachineId) -> Result<()> {
         for sql in [
             "DELETE FROM checks WHERE machine = $1",
             "UPDATE machines SET verdict = NULL WHERE id = $1",
@@ -285,7 +278,7 @@ impl Change {
         plan: &InstallPlan,
         request: &DeployRequest,
         at: UnixMs,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         self.put_document("requests", "request", id, &Json(request), at)
             .await?;
         self.run(
@@ -300,7 +293,7 @@ impl Change {
 
     /// The deployment of a machine is over: deletes its host name and blanks password hashes and scripts in its plans and its
     /// request.
-    pub async fn forget_deployment(&mut self, id: &MachineId) -> Result<(), StoreError> {
+    pub async fn forget_deployment(&mut self, id: &MachineId) -> Result<()> {
         self.put_hostname(id, None).await?;
         let plans = "SELECT plan FROM plans WHERE machine = $1";
         for plan in self.documents(plans, &[id]).await? {
@@ -322,7 +315,7 @@ impl Change {
         id: &MachineId,
         verification: &Verification,
         at: UnixMs,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         self.put_document("verifications", "verification", id, &Json(verification), at)
             .await
     }

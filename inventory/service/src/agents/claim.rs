@@ -9,7 +9,7 @@ use lifecycle::Event;
 use lifecycle::ticket::{Before, Claim, Refusal, Ruling, judge};
 
 use crate::machines::sessions::Session;
-use crate::problem::{BAD_CSR, TICKET_UNKNOWN, internal, problem};
+use crate::problem::{BAD_CSR, Result, TICKET_UNKNOWN, internal, problem};
 use crate::{Service, Turn, secret};
 use store::{CertificateRow, TicketRow};
 use tls::SigningRequest;
@@ -31,7 +31,7 @@ impl Service {
         claim: &ClaimRequest,
         peer: IpAddr,
         page: Option<&str>,
-    ) -> Result<ClaimResponse, Problem> {
+    ) -> Result<ClaimResponse> {
         let csr = SigningRequest::from_pem(&claim.csr_pem).map_err(|e| BAD_CSR.because(e.to_string()))?;
         let digest = secret::digest(&claim.ticket);
         if !self.core.store.has_ticket(&digest).await? {
@@ -57,7 +57,7 @@ impl Service {
     /// A certificate was shown that a newer claim has replaced. Its machine lost that key with its memory
     /// when it booted again, so two live systems speak for one machine: raises an alarm, once per
     /// certificate.
-    pub async fn superseded_certificate(&self, serial: &str, peer: Option<IpAddr>) -> Result<(), Problem> {
+    pub async fn superseded_certificate(&self, serial: &str, peer: Option<IpAddr>) -> Result<()> {
         let serial = serial.to_owned();
         let work = async move |mut turn: Turn| {
             let Some(id) = turn.take_superseded(&serial).await? else {
@@ -73,7 +73,7 @@ impl Service {
     }
 
     /// The machine of a valid certificate. `None`: unknown or revoked.
-    pub async fn machine_of_certificate(&self, serial: &str) -> Result<Option<MachineId>, Problem> {
+    pub async fn machine_of_certificate(&self, serial: &str) -> Result<Option<MachineId>> {
         let id = self.core.store.machine_of_certificate(serial).await?;
         if let Some(id) = &id {
             let now = self.core.clock.now();
@@ -86,7 +86,7 @@ impl Service {
 
 impl Claiming {
     /// Issues the certificate, or refuses the claim. Returns the machine and its certificate.
-    async fn settle(self, turn: Turn) -> Result<(MachineId, String), Problem> {
+    async fn settle(self, turn: Turn) -> Result<(MachineId, String)> {
         let ticket = turn.ticket(&self.digest).await?.ok_or_else(ticket_unknown)?;
         let (ruling, issued) = self.judge(&turn, &ticket).await?;
         match ruling {
@@ -104,11 +104,7 @@ impl Claiming {
     }
 
     /// What to do with the claim, and the certificate that its key already got.
-    async fn judge(
-        &self,
-        turn: &Turn,
-        ticket: &TicketRow,
-    ) -> Result<(Ruling, Option<CertificateRow>), Problem> {
+    async fn judge(&self, turn: &Turn, ticket: &TicketRow) -> Result<(Ruling, Option<CertificateRow>)> {
         let mut issued = None;
         let before = match &ticket.key_digest {
             Some(claimed) if *claimed != self.csr.key_digest() => Some(Before::OtherKey),
@@ -133,7 +129,7 @@ impl Claiming {
         Ok((judge(facts), issued))
     }
 
-    async fn issue(self, mut turn: Turn, id: MachineId) -> Result<(MachineId, String), Problem> {
+    async fn issue(self, mut turn: Turn, id: MachineId) -> Result<(MachineId, String)> {
         let now = turn.now;
         turn.advance(&id, Event::Claimed).await?;
         let signed = turn.core.authority.sign_machine(&self.csr, &id, now);
@@ -160,7 +156,7 @@ impl Claiming {
 
     /// Somebody else holds a ticket of this machine: raises an alarm, once per ticket. The state decides what
     /// follows.
-    async fn raise_alarm(&self, mut turn: Turn, ticket: &TicketRow, refusal: Refusal) -> Result<(), Problem> {
+    async fn raise_alarm(&self, mut turn: Turn, ticket: &TicketRow, refusal: Refusal) -> Result<()> {
         let (mac, ip, peer) = (ticket.mac, ticket.ip, self.peer);
         let detail = match refusal {
             Refusal::Replaced => format!(
@@ -179,7 +175,7 @@ impl Claiming {
     }
 }
 
-async fn alarm(mut turn: Turn, id: &MachineId, code: &str, detail: String) -> Result<(), Problem> {
+async fn alarm(mut turn: Turn, id: &MachineId, code: &str, detail: String) -> Result<()> {
     let event = Event::SecurityAlarm {
         code: code.to_owned(),
         detail,

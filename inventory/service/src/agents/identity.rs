@@ -13,7 +13,7 @@ use lifecycle::{Event, IDENTITY_CONFLICT, State};
 
 use crate::Turn;
 use crate::machines::facts::macs_of;
-use crate::problem::IDENTITY_UNDECIDED;
+use crate::problem::{IDENTITY_UNDECIDED, Result};
 use store::{ConflictRow, MachineRow, StoreError};
 
 /// Partial matches with more machines than this come from a filler value, not from parts that were moved.
@@ -35,11 +35,7 @@ pub(super) enum Sender {
 }
 
 /// Identifies the sender of a report and records what follows.
-pub(super) async fn identify(
-    turn: &mut Turn,
-    row: &MachineRow,
-    sent: &ReportRequest,
-) -> Result<Sender, Problem> {
+pub(super) async fn identify(turn: &mut Turn, row: &MachineRow, sent: &ReportRequest) -> Result<Sender> {
     let listed = macs_of(&sent.report);
     let seen = Identity::of(&sent.report);
     let gathered = gather(turn, row, &listed, &seen).await?;
@@ -171,7 +167,7 @@ impl Case<'_> {
         self.turn.put_identity(id, &before.updated(&self.seen), now).await
     }
 
-    async fn itself(&mut self, changes: &[Change], shares: &[Share]) -> Result<(), Problem> {
+    async fn itself(&mut self, changes: &[Change], shares: &[Share]) -> Result<()> {
         let id = &self.row.id;
         self.settle().await?;
         let first = self.turn.identity(id).await?.is_none();
@@ -186,7 +182,7 @@ impl Case<'_> {
 
     /// A newcomer claimed to be this machine, which has now booted from a MAC of its own. If its report lists
     /// the newcomer's NIC, the two are one and the conflict is over.
-    async fn settle(&mut self) -> Result<(), Problem> {
+    async fn settle(&mut self) -> Result<()> {
         let id = &self.row.id;
         for open in self.turn.open_conflicts_of(id).await? {
             if open.other != *id || open.machine == *id {
@@ -218,7 +214,7 @@ impl Case<'_> {
         lifecycle::transition(state, event, limits, self.turn.now).is_ok()
     }
 
-    async fn another(&mut self, machine: MachineId, changes: &[Change]) -> Result<Sender, Problem> {
+    async fn another(&mut self, machine: MachineId, changes: &[Change]) -> Result<Sender> {
         let id = &self.row.id;
         let mut changed = change_words(changes, &[]).join("; ");
         if changed.is_empty() {
@@ -243,7 +239,7 @@ impl Case<'_> {
     }
 
     /// Stops only the newcomer: whoever merely read a label must not be able to stop the known machine.
-    async fn provisional(&mut self, other: &MachineId) -> Result<(), Problem> {
+    async fn provisional(&mut self, other: &MachineId) -> Result<()> {
         let id = &self.row.id;
         let mac = self.row.macs.first().map(Mac::to_string).unwrap_or_default();
         let known = self.known_as(other).await?;
@@ -261,7 +257,7 @@ impl Case<'_> {
         Ok(self.keep_facts().await?)
     }
 
-    async fn conflict(&mut self, with: &[MachineId]) -> Result<(), Problem> {
+    async fn conflict(&mut self, with: &[MachineId]) -> Result<()> {
         let id = &self.row.id;
         for other in with {
             let known = self.known_as(other).await?;
@@ -278,7 +274,7 @@ impl Case<'_> {
         Ok(self.keep_facts().await?)
     }
 
-    async fn mismatch(&mut self) -> Result<(), Problem> {
+    async fn mismatch(&mut self) -> Result<()> {
         let id = &self.row.id;
         let open = self.turn.open_conflicts_of(id).await?;
         if open.iter().any(|c| c.machine == *id && c.other == *id) {

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use inventory_api::agent::AssignmentResponse;
 use inventory_api::plan::Step;
-use inventory_api::{MachineId, Problem, Sha256Digest};
+use inventory_api::{MachineId, Sha256Digest};
 use lifecycle::AgentSession;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::Service;
 use crate::machines::planning::image_of_digest;
-use crate::problem::{internal, problem};
+use crate::problem::{Result, internal, problem};
 
 /// Longest long poll for an assignment.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ impl Service {
         id: &MachineId,
         seen: Option<u64>,
         wait: Duration,
-    ) -> Result<AssignmentResponse, Problem> {
+    ) -> Result<AssignmentResponse> {
         let until = Instant::now() + wait.min(LONGEST_WAIT);
         let bell = self.core.memory.sessions.bell(id);
         loop {
@@ -56,7 +56,7 @@ impl Service {
         }
     }
 
-    pub(crate) async fn assignment_now(&self, id: &MachineId) -> Result<AssignmentResponse, Problem> {
+    pub(crate) async fn assignment_now(&self, id: &MachineId) -> Result<AssignmentResponse> {
         let row = self.row(id).await?;
         let plan = self.plan_of(&row.state).await?;
         let session = self.core.memory.sessions.get(id);
@@ -80,7 +80,7 @@ impl Service {
     }
 
     /// The image file, if the machine's current plan installs it; otherwise 404.
-    pub async fn image_of_plan(&self, id: &MachineId, digest: Sha256Digest) -> Result<ImageFile, Problem> {
+    pub async fn image_of_plan(&self, id: &MachineId, digest: Sha256Digest) -> Result<ImageFile> {
         let row = self.row(id).await?;
         let plan = self.plan_of(&row.state).await?;
         let wanted = plan.is_some_and(|plan| {

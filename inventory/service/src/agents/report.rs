@@ -1,11 +1,11 @@
 //! Reports, and what follows from them.
 
+use inventory_api::MachineId;
 use inventory_api::agent::{ReportRequest, ReportResponse, RunsOn};
 use inventory_api::deploy::DeployRequest;
 use inventory_api::machine::Actor;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
-use inventory_api::{MachineId, Problem};
 use lifecycle::expectation::{names, place_of};
 use lifecycle::policy::Expected;
 use lifecycle::status::status_sentence;
@@ -16,7 +16,7 @@ use super::identity::{Sender, identify};
 use crate::check::{Checked, first_finding};
 use crate::machines::facts::{facts_of, macs_of, nics_of, smbios_names_of};
 use crate::machines::planning::make_plan;
-use crate::problem::{BAD_NONCE, BUSY, REPLAYED};
+use crate::problem::{BAD_NONCE, BUSY, REPLAYED, Result};
 use crate::turn::TRIES;
 use crate::{AdvanceError, Service, Turn};
 use store::{MachineRow, ReportRow};
@@ -43,12 +43,7 @@ struct Facts {
 impl Service {
     /// Processes a report that [`lifecycle::bounds::read_report`] read. `body` is the raw request: a report
     /// sent again is recognised by its nonce and digest.
-    pub async fn report(
-        &self,
-        id: &MachineId,
-        body: &[u8],
-        sent: &ReportRequest,
-    ) -> Result<ReportResponse, Problem> {
+    pub async fn report(&self, id: &MachineId, body: &[u8], sent: &ReportRequest) -> Result<ReportResponse> {
         if sent.nonce.len() != 32 || !sent.nonce.bytes().all(|c| c.is_ascii_hexdigit()) {
             return Err(BAD_NONCE.because("the nonce has to be 32 hexadecimal digits"));
         }
@@ -65,7 +60,7 @@ impl Service {
     }
 
     /// An installed system sees less than the mini-os: completes its report from the last one of the mini-os.
-    async fn facts_in(&self, id: &MachineId, sent: &ReportRequest) -> Result<Facts, Problem> {
+    async fn facts_in(&self, id: &MachineId, sent: &ReportRequest) -> Result<Facts> {
         let report = (*sent.report).clone();
         let before = match sent.runs_on {
             RunsOn::Installed => self.core.store.stored_report(id).await?,
@@ -84,12 +79,7 @@ impl Service {
     }
 
     /// Decides what follows from a report: the check and, during commissioning, what comes next.
-    async fn decide_report(
-        &self,
-        row: MachineRow,
-        sent: &ReportRequest,
-        digest: [u8; 32],
-    ) -> Result<Intake, Problem> {
+    async fn decide_report(&self, row: MachineRow, sent: &ReportRequest, digest: [u8; 32]) -> Result<Intake> {
         let facts = self.facts_in(&row.id, sent).await?;
         let mut intake = Intake {
             row,
@@ -148,7 +138,7 @@ impl Service {
         rule: &str,
         request: &DeployRequest,
         planned: &mut Option<(InstallPlan, DeployRequest)>,
-    ) -> Result<Deployment, Problem> {
+    ) -> Result<Deployment> {
         let core = &self.core;
         let names = names(report);
         let places = core.store.placements_named(&names).await?;
@@ -177,7 +167,7 @@ impl Service {
 
 impl Intake {
     /// Stores the report with what follows from it. `None`: the machine changed since that was decided.
-    async fn take(self, mut turn: Turn) -> Result<Option<ReportResponse>, Problem> {
+    async fn take(self, mut turn: Turn) -> Result<Option<ReportResponse>> {
         let (row, sent) = (&self.row, &self.sent);
         let id = &row.id;
         if let Some(before) = turn.report_with_nonce(id, &sent.nonce).await? {
@@ -224,14 +214,14 @@ impl Intake {
     }
 
     /// A report with this nonce was taken before: the newest gets the same answer again.
-    fn again(&self, before: ReportRow) -> Result<ReportResponse, Problem> {
+    fn again(&self, before: ReportRow) -> Result<ReportResponse> {
         let same = before.newest && before.digest == self.digest;
         let replayed = || REPLAYED.because("a report with this nonce was taken before: collect a new one");
         before.answer.filter(|_| same).ok_or_else(replayed)
     }
 
     /// Notes if a disk that was wiped does not look like it.
-    async fn doubt_wipe(&self, turn: &mut Turn) -> Result<(), Problem> {
+    async fn doubt_wipe(&self, turn: &mut Turn) -> Result<()> {
         if self.sent.runs_on == RunsOn::Installed {
             return Ok(());
         }
@@ -245,7 +235,7 @@ impl Intake {
     }
 
     /// Stores what the report says: names, MACs, NIC models, check and parts.
-    async fn put(&self, turn: &mut Turn) -> Result<(), Problem> {
+    async fn put(&self, turn: &mut Turn) -> Result<()> {
         let (id, nonce, now) = (&self.row.id, &self.sent.nonce, turn.now);
         self.put_report(turn).await?;
         turn.put_reported_macs(id, &macs_of(&self.sent.report)).await?;
@@ -267,7 +257,7 @@ impl Intake {
         Ok(())
     }
 
-    async fn put_report(&self, turn: &mut Turn) -> Result<(), Problem> {
+    async fn put_report(&self, turn: &mut Turn) -> Result<()> {
         let (id, sent, now) = (&self.row.id, &self.sent, turn.now);
         turn.put_report(id, &sent.nonce, &self.digest, &sent.report, sent.runs_on, now)
             .await?;
@@ -275,7 +265,7 @@ impl Intake {
     }
 
     /// Stores a report that must have no further effect, and answers why.
-    async fn stop(&self, mut turn: Turn, sender: &Sender) -> Result<ReportResponse, Problem> {
+    async fn stop(&self, mut turn: Turn, sender: &Sender) -> Result<ReportResponse> {
         let (id, now) = (&self.row.id, turn.now);
         if matches!(sender, Sender::Mismatch) {
             turn.put_foreign_report(id, &self.sent.nonce, &self.digest, now)
@@ -308,7 +298,7 @@ impl Intake {
     }
 
     /// Commits the report, with its answer for a repeated request.
-    async fn commit(&self, mut turn: Turn, answer: ReportResponse) -> Result<ReportResponse, Problem> {
+    async fn commit(&self, mut turn: Turn, answer: ReportResponse) -> Result<ReportResponse> {
         let (id, runs_on) = (self.row.id.clone(), self.sent.runs_on);
         turn.put_report_answer(&id, &self.sent.nonce, &answer).await?;
         turn.then(move |core| {

@@ -10,12 +10,12 @@ use lifecycle::state::DeployPhase;
 use lifecycle::status::status_sentence;
 use lifecycle::{Event, State};
 
-use crate::problem::{BAD_STEP, TOO_MANY, UNKNOWN_OUTCOME};
+use crate::problem::{BAD_STEP, Result, TOO_MANY, UNKNOWN_OUTCOME};
 use crate::{Actor, AdvanceError, Service, Turn};
 
 impl Service {
     /// Records that a step starts or has ended. The answer says whether to continue.
-    pub async fn step(&self, id: &MachineId, step: StepReport) -> Result<Permission, Problem> {
+    pub async fn step(&self, id: &MachineId, step: StepReport) -> Result<Permission> {
         if step.name.len() > 64 {
             return Err(BAD_STEP.because("the name of a step has at most 64 bytes"));
         }
@@ -65,7 +65,7 @@ impl Service {
         self.permitted(id, event).await
     }
 
-    async fn wipe_step(&self, id: &MachineId, step: StepReport) -> Result<Permission, Problem> {
+    async fn wipe_step(&self, id: &MachineId, step: StepReport) -> Result<Permission> {
         let event = match step.outcome {
             StepOutcome::Starting {} => {
                 let row = self.row(id).await?;
@@ -88,7 +88,7 @@ impl Service {
     }
 
     /// The wipe is done if it proves every disk of the assignment; otherwise it has failed.
-    async fn wiped(&self, id: &MachineId, disks: Vec<WipedDisk>) -> Result<Event, Problem> {
+    async fn wiped(&self, id: &MachineId, disks: Vec<WipedDisk>) -> Result<Event> {
         let row = self.row(id).await?;
         let plan = self.plan_of(&row.state).await?;
         let asked: Vec<_> = plan.into_iter().map(|p| p.disk).collect();
@@ -105,7 +105,7 @@ impl Service {
     }
 
     /// Applies an event; a refusal tells the agent to stop.
-    async fn permitted(&self, id: &MachineId, event: Event) -> Result<Permission, Problem> {
+    async fn permitted(&self, id: &MachineId, event: Event) -> Result<Permission> {
         let id = id.clone();
         let work = async move |mut turn: Turn| {
             let advanced = match turn.advance(&id, event).await {
@@ -129,7 +129,7 @@ impl Service {
     }
 
     /// Records the progress of a step, in memory only; ignored unless it is for the machine's current plan.
-    pub async fn progress(&self, id: &MachineId, progress: Progress) -> Result<(), Problem> {
+    pub async fn progress(&self, id: &MachineId, progress: Progress) -> Result<()> {
         let row = self.row(id).await?;
         if row.state.plan() == Some(&progress.plan) {
             let sessions = &self.core.memory.sessions;
@@ -140,7 +140,7 @@ impl Service {
     }
 
     /// Records what the resident agent verified.
-    pub async fn verification(&self, id: &MachineId, mut verification: Verification) -> Result<(), Problem> {
+    pub async fn verification(&self, id: &MachineId, mut verification: Verification) -> Result<()> {
         if verification.items.len() > 10_000 {
             return Err(TOO_MANY.because("a verification has at most 10000 items"));
         }

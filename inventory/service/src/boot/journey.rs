@@ -9,7 +9,7 @@ use inventory_api::{Guid, Mac, Problem};
 
 use crate::Service;
 use crate::core::Core;
-use crate::problem::BAD_MAC;
+use crate::problem::{BAD_MAC, Result};
 use tls::BrokenTls;
 use words::diagnosis::{Facts, Ports, diagnose};
 
@@ -18,7 +18,7 @@ const ASKED: usize = 40;
 
 impl Service {
     /// The journey of the NIC with this MAC, or the InfiniBand port with this GUID, and its diagnosis.
-    pub async fn journey_of(&self, key: &str) -> Result<Journey, Problem> {
+    pub async fn journey_of(&self, key: &str) -> Result<Journey> {
         match key.parse::<Guid>() {
             Ok(guid) if key.parse::<Mac>().is_err() => self.explained(guid.mac(), Some(guid)).await,
             Ok(_) | Err(_) => self.explained(mac_of(key)?, None).await,
@@ -26,11 +26,11 @@ impl Service {
     }
 
     /// Like [`Service::journey_of`], by MAC.
-    pub async fn journey(&self, mac: Mac) -> Result<Journey, Problem> {
+    pub async fn journey(&self, mac: Mac) -> Result<Journey> {
         self.explained(mac, None).await
     }
 
-    async fn explained(&self, mac: Mac, guid: Option<Guid>) -> Result<Journey, Problem> {
+    async fn explained(&self, mac: Mac, guid: Option<Guid>) -> Result<Journey> {
         let core = &self.core;
         let machine = match core.store.machine_by_mac(mac).await? {
             Some(row) => Some(self.summary(row).await?),
@@ -107,7 +107,7 @@ impl Service {
 }
 
 /// Parses a MAC from a request.
-pub fn mac_of(text: &str) -> Result<Mac, Problem> {
+pub fn mac_of(text: &str) -> Result<Mac> {
     text.parse()
         .map_err(|e: NameError| BAD_MAC.because(e.to_string()))
 }

@@ -1,11 +1,11 @@
 //! Showing and forgetting which loaders worked.
 
+use inventory_api::Mac;
 use inventory_api::loader::LoaderOverview;
 use inventory_api::machine::Journey;
-use inventory_api::{Mac, Problem};
 use netboot_protocol::NicModel;
 
-use crate::problem::{MODEL_UNKNOWN, quoted};
+use crate::problem::{MODEL_UNKNOWN, Result, quoted};
 use crate::{Actor, Service, Turn};
 
 impl Service {
@@ -15,7 +15,7 @@ impl Service {
     }
 
     /// Forgets which loaders failed and worked on this NIC: its next boot starts with the first of its list.
-    pub async fn forget_loader(&self, mac: Mac, actor: &Actor) -> Result<Journey, Problem> {
+    pub async fn forget_loader(&self, mac: Mac, actor: &Actor) -> Result<Journey> {
         self.forget_loaders_of(vec![mac], actor).await?;
         tracing::info!(%mac, %actor, "what became of its loaders is forgotten");
         self.journey(mac).await
@@ -25,7 +25,7 @@ impl Service {
     ///
     /// # Errors
     /// 404: not a model, or nothing is known of it.
-    pub async fn forget_model(&self, name: &str, actor: &Actor) -> Result<LoaderOverview, Problem> {
+    pub async fn forget_model(&self, name: &str, actor: &Actor) -> Result<LoaderOverview> {
         let unknown = || {
             MODEL_UNKNOWN.because(format!(
                 "nothing is known of a NIC model {}: give a PCI id as 8086:10d3 or the start of a MAC as 52:54:00; \
@@ -44,7 +44,7 @@ impl Service {
         Ok(self.loaders())
     }
 
-    async fn forget_loaders_of(&self, macs: Vec<Mac>, actor: &Actor) -> Result<(), Problem> {
+    async fn forget_loaders_of(&self, macs: Vec<Mac>, actor: &Actor) -> Result<()> {
         let work = async move |mut turn: Turn| {
             turn.forget_loader_trials(&macs).await?;
             turn.then(move |core| macs.iter().for_each(|mac| core.memory.loaders.forget(*mac)));

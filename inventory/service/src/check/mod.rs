@@ -3,16 +3,16 @@
 pub(crate) mod profiles;
 pub(crate) mod recheck;
 
+use inventory_api::MachineId;
 use inventory_api::agent::RunsOn;
 use inventory_api::check::{CheckResult, Expectation, HardwareProfile, Severity, Verdict};
 use inventory_api::delivery::ExpectedFrom;
 use inventory_api::report::AssetReport;
-use inventory_api::{MachineId, Problem};
 use lifecycle::expectation::{check_chosen, choose, names, place_of, profile_name};
 use lifecycle::{Decision, State};
 
 use crate::machines::facts::{facts_of, smbios_names_of};
-use crate::problem::CHECK_FAILED;
+use crate::problem::{CHECK_FAILED, Result};
 use crate::{Service, Turn};
 use store::{MachineRow, StoreError};
 
@@ -36,7 +36,7 @@ impl Service {
         &self,
         report: &AssetReport,
         requested: Option<&HardwareProfile>,
-    ) -> Result<Option<(Expectation, ExpectedFrom)>, Problem> {
+    ) -> Result<Option<(Expectation, ExpectedFrom)>> {
         let store = &self.core.store;
         let names = names(report);
         let places = store.placements_named(&names).await?;
@@ -60,7 +60,7 @@ impl Service {
         report: &AssetReport,
         runs_on: RunsOn,
         requested: Option<&HardwareProfile>,
-    ) -> Result<Option<Checked>, Problem> {
+    ) -> Result<Option<Checked>> {
         let chosen = self.expectation_of(report, requested).await?;
         Ok(chosen.map(|(expectation, from)| Checked {
             result: check_chosen(&expectation, &from, report, runs_on),
@@ -73,7 +73,7 @@ impl Service {
         &self,
         row: &MachineRow,
         report: &AssetReport,
-    ) -> Result<Option<HardwareProfile>, Problem> {
+    ) -> Result<Option<HardwareProfile>> {
         let by_deployment = match &row.state {
             State::Deploying(_) | State::Deployed(_) | State::Releasing(_) | State::Failed(_) => true,
             State::New
@@ -133,7 +133,7 @@ pub(crate) fn first_finding(check: &CheckResult) -> Option<String> {
 }
 
 /// Refuses a machine that failed its check.
-pub(crate) fn refuse_failed(check: &CheckResult) -> Result<(), Problem> {
+pub(crate) fn refuse_failed(check: &CheckResult) -> Result<()> {
     if check.verdict != Verdict::Fail {
         return Ok(());
     }

@@ -1,12 +1,12 @@
 //! Hardware profiles made from known good machines, and comparison of a profile's machines.
 
+use inventory_api::MachineId;
 use inventory_api::check::{HardwareProfile, Verdict};
 use inventory_api::import::ImportReport;
-use inventory_api::{MachineId, Problem};
 use lifecycle::check::Outlier;
 use serde::Serialize;
 
-use crate::problem::{BAD_NAME, UNHEALTHY, internal};
+use crate::problem::{BAD_NAME, Result, UNHEALTHY, internal};
 use crate::{Actor, Service};
 
 /// Most machines of one profile that are compared: enough to show an outlier.
@@ -34,7 +34,7 @@ pub struct ProfileMachine {
 
 impl Service {
     /// The machines checked against a hardware profile, and the outliers among them.
-    pub async fn profile_machines(&self, name: &str) -> Result<ProfileMachines, Problem> {
+    pub async fn profile_machines(&self, name: &str) -> Result<ProfileMachines> {
         let store = &self.core.store;
         self.hardware_profile(name).await?;
         let checked = store.machines_of_profile(name, COMPARED).await?;
@@ -73,7 +73,7 @@ impl Service {
         name: &str,
         accept_unhealthy: bool,
         actor: &Actor,
-    ) -> Result<ImportReport, Problem> {
+    ) -> Result<ImportReport> {
         let row = self.find(key).await?;
         let report = self.stored_report(&row).await?.report;
         let name = name.trim();

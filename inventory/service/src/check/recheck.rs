@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use inventory_api::MachineId;
 use inventory_api::import::Rechecks;
 use inventory_api::machine::Actor;
-use inventory_api::{MachineId, Problem};
 use lifecycle::{AfterCheck, Event, State};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::first_finding;
+use crate::problem::Result;
 use crate::turn::TRIES;
 use crate::{AdvanceError, Service, Turn};
 use store::StoreError;
@@ -63,7 +64,7 @@ impl Service {
         }
     }
 
-    async fn recheck_listed(&self) -> Result<(), Problem> {
+    async fn recheck_listed(&self) -> Result<()> {
         let core = &self.core;
         loop {
             let listed = core.store.rechecks(BATCH).await?;
@@ -93,7 +94,7 @@ impl Service {
     }
 
     /// Waits briefly for the re-checks of `asked` machines, and returns how many are left to the background.
-    pub(crate) async fn await_rechecks(&self, asked: u32) -> Result<u32, Problem> {
+    pub(crate) async fn await_rechecks(&self, asked: u32) -> Result<u32> {
         let mut news = self.core.memory.rechecks.done.subscribe();
         let deadline = Instant::now() + GRACE;
         loop {
@@ -107,7 +108,7 @@ impl Service {
     }
 
     /// How many machines still wait for a re-check after a change of expectations.
-    pub async fn rechecks(&self) -> Result<Rechecks, Problem> {
+    pub async fn rechecks(&self) -> Result<Rechecks> {
         let left = self.core.store.rechecks_left().await?;
         Ok(Rechecks { left })
     }
@@ -119,7 +120,7 @@ impl Service {
         id: &MachineId,
         actor: &Actor,
         listed: Option<i64>,
-    ) -> Result<bool, Problem> {
+    ) -> Result<bool> {
         for _ in 0..TRIES {
             if let Some(checked) = self.recheck_once(id, actor, listed).await? {
                 return Ok(checked);
@@ -130,12 +131,7 @@ impl Service {
     }
 
     /// `None`: the machine changed meanwhile.
-    async fn recheck_once(
-        &self,
-        id: &MachineId,
-        actor: &Actor,
-        listed: Option<i64>,
-    ) -> Result<Option<bool>, Problem> {
+    async fn recheck_once(&self, id: &MachineId, actor: &Actor, listed: Option<i64>) -> Result<Option<bool>> {
         let row = self.row(id).await?;
         let Some(stored) = self.core.store.stored_report(id).await? else {
             return Ok(Some(false));

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use inventory_api::MachineId;
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{Order, Placement};
 use inventory_api::import::{ImportReport, Imported, ImportedEntry};
-use inventory_api::{MachineId, Problem};
 
+use crate::problem::Result;
 use crate::{Actor, Service, Turn};
 use files::import::{self, Entry, Fault, Format, Kind, place_name, refused};
 use store::{StoreError, Written};
@@ -90,7 +91,7 @@ impl Import {
         Ok(())
     }
 
-    async fn commit(mut self) -> Result<ImportReport, Problem> {
+    async fn commit(mut self) -> Result<ImportReport> {
         let (mut report, actor) = (self.report, self.turn.actor.clone());
         report.rechecked = self.turn.recheck(&self.machines).await?;
         self.turn.commit().await?;
@@ -108,7 +109,7 @@ impl Service {
         bytes: &[u8],
         format: Format,
         actor: &Actor,
-    ) -> Result<ImportReport, Problem> {
+    ) -> Result<ImportReport> {
         match kind {
             Kind::Orders => self.put_orders(read(import::orders, bytes, format)?, actor).await,
             Kind::Profiles => {
@@ -120,7 +121,7 @@ impl Service {
         }
     }
 
-    async fn put_orders(&self, entries: Vec<Entry<Order>>, actor: &Actor) -> Result<ImportReport, Problem> {
+    async fn put_orders(&self, entries: Vec<Entry<Order>>, actor: &Actor) -> Result<ImportReport> {
         let work = async move |turn: Turn| {
             let now = turn.now;
             let mut import = Import::begin(turn, Kind::Orders);
@@ -144,7 +145,7 @@ impl Service {
         &self,
         profiles: Vec<HardwareProfile>,
         actor: &Actor,
-    ) -> Result<ImportReport, Problem> {
+    ) -> Result<ImportReport> {
         let work = async move |turn: Turn| {
             let now = turn.now;
             let mut import = Import::begin(turn, Kind::Profiles);
@@ -162,11 +163,7 @@ impl Service {
     }
 
     /// Places missing from the file stay as they are.
-    async fn put_racks(
-        &self,
-        entries: Vec<Entry<Placement>>,
-        actor: &Actor,
-    ) -> Result<ImportReport, Problem> {
+    async fn put_racks(&self, entries: Vec<Entry<Placement>>, actor: &Actor) -> Result<ImportReport> {
         let work = async move |turn: Turn| {
             let now = turn.now;
             let mut import = Import::begin(turn, Kind::Racks);
@@ -215,7 +212,7 @@ impl Service {
     }
 
     /// Waits a moment for the re-checks of an import, which go on without it.
-    async fn rechecked(&self, mut report: ImportReport) -> Result<ImportReport, Problem> {
+    async fn rechecked(&self, mut report: ImportReport) -> Result<ImportReport> {
         report.pending = self.await_rechecks(report.rechecked).await?;
         report.rechecked -= report.pending;
         Ok(report)
@@ -226,6 +223,6 @@ fn read<T>(
     reader: impl Fn(&[u8], Format) -> Result<Vec<Entry<T>>, Vec<Fault>>,
     bytes: &[u8],
     format: Format,
-) -> Result<Vec<Entry<T>>, Problem> {
+) -> Result<Vec<Entry<T>>> {
     reader(bytes, format).map_err(|faults| refused(&faults))
 }

@@ -5,7 +5,6 @@ mod remove;
 
 use std::collections::{BTreeSet, HashMap};
 
-use inventory_api::Problem;
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{
     Order, OrderDelivery, OrderSummary, PlacedMachine, Placement, ProfileSummary, RackDelivery, RackView,
@@ -16,7 +15,7 @@ use lifecycle::expectation::MachineNames;
 
 use crate::Service;
 use crate::check::first_finding;
-use crate::problem::unknown;
+use crate::problem::{Result, unknown};
 use store::PlacedRow;
 
 fn placed(row: PlacedRow) -> PlacedMachine {
@@ -35,7 +34,7 @@ fn placed(row: PlacedRow) -> PlacedMachine {
 
 impl Service {
     /// All purchase orders with their delivery progress.
-    pub async fn orders(&self) -> Result<Vec<OrderSummary>, Problem> {
+    pub async fn orders(&self) -> Result<Vec<OrderSummary>> {
         let orders = self.core.store.orders().await?;
         let mut by_order: HashMap<String, Vec<PlacedMachine>> = HashMap::new();
         for row in self.core.store.placed().await? {
@@ -56,7 +55,7 @@ impl Service {
     }
 
     /// One purchase order with its delivery progress.
-    pub async fn order(&self, number: &str) -> Result<OrderDelivery, Problem> {
+    pub async fn order(&self, number: &str) -> Result<OrderDelivery> {
         let store = &self.core.store;
         let order = store.order(number).await?;
         let order = order.ok_or_else(|| unknown("order", number, "`slipway order list` shows all"))?;
@@ -68,14 +67,14 @@ impl Service {
     }
 
     /// All racks of the plan with their delivery progress.
-    pub async fn racks(&self) -> Result<Vec<RackDelivery>, Problem> {
+    pub async fn racks(&self) -> Result<Vec<RackDelivery>> {
         let places = self.core.store.placed().await?;
         let places: Vec<PlacedMachine> = places.into_iter().map(placed).collect();
         Ok(lifecycle::delivery::racks(&places))
     }
 
     /// One rack, unit by unit.
-    pub async fn rack(&self, room: &str, rack: &str) -> Result<RackView, Problem> {
+    pub async fn rack(&self, room: &str, rack: &str) -> Result<RackView> {
         let places = self.core.store.placed_in_rack(room, rack).await?;
         if places.is_empty() {
             let name = format!("{room} {rack}");
@@ -91,7 +90,7 @@ impl Service {
     }
 
     /// The place in the rack plan for this serial number or asset tag.
-    pub async fn place_of_name(&self, name: &str) -> Result<Option<Placement>, Problem> {
+    pub async fn place_of_name(&self, name: &str) -> Result<Option<Placement>> {
         let names = MachineNames {
             serials: vec![name.to_owned()],
             asset_tags: vec![name.to_owned()],
@@ -101,12 +100,12 @@ impl Service {
     }
 
     /// The hardware profiles.
-    pub async fn hardware_profiles(&self) -> Result<Vec<ProfileSummary>, Problem> {
+    pub async fn hardware_profiles(&self) -> Result<Vec<ProfileSummary>> {
         Ok(self.core.store.hardware_profiles().await?)
     }
 
     /// One hardware profile as imported.
-    pub async fn hardware_profile(&self, name: &str) -> Result<HardwareProfile, Problem> {
+    pub async fn hardware_profile(&self, name: &str) -> Result<HardwareProfile> {
         let profile = self.core.store.hardware_profile(name).await?;
         profile.ok_or_else(|| unknown("hardware profile", name, "`slipway profile list` shows all"))
     }

@@ -5,7 +5,7 @@ use inventory_api::delivery::Placement;
 use inventory_api::import::Removed;
 use lifecycle::State;
 
-use crate::problem::{problem, unknown};
+use crate::problem::{Result, problem, unknown};
 use crate::{Actor, Service, Turn};
 use files::import::place_name;
 use words::text::counted;
@@ -15,7 +15,7 @@ const NAMED: usize = 5;
 
 impl Service {
     /// Removes a purchase order, unless a place in the rack plan names it.
-    pub async fn remove_order(&self, number: &str, actor: &Actor) -> Result<Removed, Problem> {
+    pub async fn remove_order(&self, number: &str, actor: &Actor) -> Result<Removed> {
         let number = number.to_owned();
         let work = async move |mut turn: Turn| {
             if turn.order(&number).await?.is_none() {
@@ -38,7 +38,7 @@ impl Service {
     }
 
     /// Removes a hardware profile, unless a place or an order item requires it.
-    pub async fn remove_hardware_profile(&self, name: &str, actor: &Actor) -> Result<Removed, Problem> {
+    pub async fn remove_hardware_profile(&self, name: &str, actor: &Actor) -> Result<Removed> {
         self.hardware_profile(name).await?;
         let name = name.to_owned();
         let work = async move |mut turn: Turn| {
@@ -71,7 +71,7 @@ impl Service {
         rack: &str,
         unit: Option<u32>,
         actor: &Actor,
-    ) -> Result<Removed, Problem> {
+    ) -> Result<Removed> {
         let (room, rack) = (room.to_owned(), rack.to_owned());
         let work = async move |mut turn: Turn| {
             let mut places = turn.placements_of_rack(&room, &rack).await?;
@@ -111,7 +111,7 @@ impl Service {
 }
 
 impl Turn {
-    async fn removed(self, kind: &str, removed: Vec<String>) -> Result<Removed, Problem> {
+    async fn removed(self, kind: &str, removed: Vec<String>) -> Result<Removed> {
         let actor = self.actor.clone();
         // Only unused things are removed, so no re-check is needed.
         self.commit().await?;
@@ -121,7 +121,7 @@ impl Turn {
 }
 
 /// The machine in service that this place names, as "m-5254001a2b03 (R1 A07 unit 12)".
-async fn occupant(turn: &Turn, place: &Placement) -> Result<Option<String>, Problem> {
+async fn occupant(turn: &Turn, place: &Placement) -> Result<Option<String>> {
     for id in turn.machines_placed(place).await? {
         let row = turn.machine(&id).await?;
         if row.is_some_and(|row| !matches!(row.state, State::Retired)) {

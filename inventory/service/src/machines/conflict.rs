@@ -7,13 +7,13 @@ use inventory_api::{MachineId, Problem};
 use lifecycle::Event;
 use lifecycle::identity::{Field, compare};
 
-use crate::problem::NO_CONFLICT;
+use crate::problem::{NO_CONFLICT, Result};
 use crate::{Actor, AdvanceError, Service, Turn};
 use store::{ConflictRow, StoreError};
 
 impl Service {
     /// The conflicts of a machine, open ones first: who claims its identity, and whose identity it claims.
-    pub async fn conflicts(&self, key: &str) -> Result<Conflicts, Problem> {
+    pub async fn conflicts(&self, key: &str) -> Result<Conflicts> {
         let row = self.find(key).await?;
         let rows = self.core.store.conflicts(&row.id).await?;
         let mut conflicts = Vec::with_capacity(rows.len());
@@ -48,7 +48,7 @@ impl Service {
         key: &str,
         decision: &ResolveConflict,
         actor: &Actor,
-    ) -> Result<Conflicts, Problem> {
+    ) -> Result<Conflicts> {
         let id = self.find(key).await?.id;
         let (decision, service) = (decision.clone(), self.clone());
         let work = async move |mut turn: Turn| {
@@ -113,7 +113,7 @@ impl Turn {
     }
 
     /// Records the decision on a machine, which is released when no conflict of it is left open.
-    async fn decided(&mut self, id: &MachineId, other: &MachineId, detail: &str) -> Result<(), Problem> {
+    async fn decided(&mut self, id: &MachineId, other: &MachineId, detail: &str) -> Result<()> {
         let event = Event::ConflictResolved {
             other: other.clone(),
             detail: detail.to_owned(),
@@ -129,7 +129,7 @@ impl Turn {
             .await
     }
 
-    async fn different(&mut self, row: &ConflictRow) -> Result<(), Problem> {
+    async fn different(&mut self, row: &ConflictRow) -> Result<()> {
         self.close(row, "different").await?;
         if row.machine == row.other {
             // The NIC is in another machine now, which its next boot enrolls.
@@ -153,7 +153,7 @@ impl Turn {
         Ok(())
     }
 
-    async fn same(&mut self, row: &ConflictRow, retire: &MachineId) -> Result<(), Problem> {
+    async fn same(&mut self, row: &ConflictRow, retire: &MachineId) -> Result<()> {
         self.close(row, "same").await?;
         let (now, updated) = (self.now, row.known.clone().updated(&row.seen));
         if row.machine == row.other {

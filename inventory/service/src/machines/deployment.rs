@@ -1,13 +1,12 @@
 //! Deployments: what is asked for becomes a plan, and the machine carries it out.
 
-use inventory_api::Problem;
 use inventory_api::deploy::DeployRequest;
 use inventory_api::machine::{Actor, DeployOrder, DeployResponse};
 use lifecycle::{Event, State, transition};
 
 use super::planning;
 use crate::check::refuse_failed;
-use crate::problem::{NO_REPORT, PROFILE_UNKNOWN, quoted};
+use crate::problem::{NO_REPORT, PROFILE_UNKNOWN, Result, quoted};
 use crate::{AdvanceError, Service, Turn};
 use store::{MachineRow, StoredReport};
 use words::redact;
@@ -21,7 +20,7 @@ impl Service {
         deployment: DeployOrder,
         dry_run: bool,
         actor: &Actor,
-    ) -> Result<DeployResponse, Problem> {
+    ) -> Result<DeployResponse> {
         let machine = self.find(key).await?;
         let request = self.request_of(deployment)?;
         let now = self.core.clock.now();
@@ -69,14 +68,14 @@ impl Service {
     }
 
     /// What the newest reports say of a machine.
-    pub(crate) async fn stored_report(&self, machine: &MachineRow) -> Result<StoredReport, Problem> {
+    pub(crate) async fn stored_report(&self, machine: &MachineRow) -> Result<StoredReport> {
         let id = &machine.id;
         self.core.store.stored_report(id).await?.ok_or_else(|| {
             NO_REPORT.because(format!("machine {id} has not reported yet: commission it first"))
         })
     }
 
-    fn request_of(&self, deployment: DeployOrder) -> Result<DeployRequest, Problem> {
+    fn request_of(&self, deployment: DeployOrder) -> Result<DeployRequest> {
         let profile = match deployment {
             DeployOrder::Request(request) => return Ok(*request),
             DeployOrder::Profile { profile } => profile,

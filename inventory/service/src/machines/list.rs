@@ -1,12 +1,12 @@
 //! The list of machines.
 
+use inventory_api::UnixMs;
 use inventory_api::machine::{MachineFilter, MachineSummary};
 use inventory_api::page::{Page, PageQuery};
-use inventory_api::{Problem, UnixMs};
 
 use crate::Service;
 use crate::pages::{self, bad_query};
-use crate::problem::internal;
+use crate::problem::{Result, internal};
 use store::{Cursor, MachineCounts, MachineRow};
 
 /// Longest search text, in characters.
@@ -34,7 +34,7 @@ impl From<MachineList> for Page<MachineSummary> {
 
 impl Service {
     /// A page of the machines that match a filter, newest enrolled first.
-    pub async fn machines(&self, filter: &MachineFilter, query: &PageQuery) -> Result<MachineList, Problem> {
+    pub async fn machines(&self, filter: &MachineFilter, query: &PageQuery) -> Result<MachineList> {
         if filter.q.chars().count() > MAX_SEARCH {
             let detail = format!("q is longer than {MAX_SEARCH} characters: search for fewer words");
             return Err(bad_query(detail));
@@ -84,7 +84,7 @@ impl Service {
     }
 
     /// Number of machines by state.
-    pub async fn machine_counts(&self) -> Result<MachineCounts, Problem> {
+    pub async fn machine_counts(&self) -> Result<MachineCounts> {
         Ok(self.core.store.machine_counts().await?)
     }
 }

@@ -16,12 +16,12 @@ use std::collections::HashMap;
 use inventory_api::machine::{HistoryEntry, MachineDetail, MachineStatus, MachineSummary, Verb};
 use inventory_api::page::{Page, PageQuery};
 use inventory_api::plan::InstallPlan;
-use inventory_api::{Mac, MachineId, PlanId, Problem, UnixMs};
+use inventory_api::{Mac, MachineId, PlanId, UnixMs};
 use lifecycle::State;
 use lifecycle::state::DeployPhase;
 use lifecycle::status::{phase_name, state_name};
 
-use crate::problem::{MACHINE_AMBIGUOUS, NO_PLAN, no_machine};
+use crate::problem::{MACHINE_AMBIGUOUS, NO_PLAN, Result, no_machine};
 use crate::{Service, pages};
 use store::{HistoryRow, MachineRow};
 use words::redact;
@@ -31,7 +31,7 @@ pub use list::MachineList;
 
 impl Service {
     /// One machine, by id, MAC, serial number or asset tag.
-    pub async fn machine(&self, key: &str) -> Result<MachineDetail, Problem> {
+    pub async fn machine(&self, key: &str) -> Result<MachineDetail> {
         let row = self.find(key).await?;
         let store = &self.core.store;
         let id = row.id.clone();
@@ -60,7 +60,7 @@ impl Service {
         key: &str,
         before: Option<i64>,
         query: &PageQuery,
-    ) -> Result<Page<HistoryEntry>, Problem> {
+    ) -> Result<Page<HistoryEntry>> {
         let limit = pages::limit(query)?;
         let id = self.find(key).await?.id;
         let before = match pages::place(query, id.as_str())? {
@@ -77,7 +77,7 @@ impl Service {
     }
 
     /// The current plan of a machine without password hashes, or the newest one if its state has none.
-    pub async fn plan(&self, key: &str) -> Result<InstallPlan, Problem> {
+    pub async fn plan(&self, key: &str) -> Result<InstallPlan> {
         let row = self.find(key).await?;
         let plan = match row.state.plan() {
             Some(_) => self.plan_of(&row.state).await?,
@@ -91,7 +91,7 @@ impl Service {
         })
     }
 
-    pub(crate) async fn find(&self, key: &str) -> Result<MachineRow, Problem> {
+    pub(crate) async fn find(&self, key: &str) -> Result<MachineRow> {
         let store = &self.core.store;
         if let Ok(id) = key.parse::<MachineId>()
             && let Some(row) = store.machine(&id).await?
@@ -118,7 +118,7 @@ impl Service {
         }
     }
 
-    pub(crate) async fn row(&self, id: &MachineId) -> Result<MachineRow, Problem> {
+    pub(crate) async fn row(&self, id: &MachineId) -> Result<MachineRow> {
         self.core
             .store
             .machine(id)
@@ -127,21 +127,21 @@ impl Service {
     }
 
     /// The plan of a state, if it has one.
-    pub(crate) async fn plan_of(&self, state: &State) -> Result<Option<InstallPlan>, Problem> {
+    pub(crate) async fn plan_of(&self, state: &State) -> Result<Option<InstallPlan>> {
         match state.plan() {
             Some(plan) => Ok(self.core.store.plan_by_id(plan).await?),
             None => Ok(None),
         }
     }
 
-    pub(crate) async fn summary(&self, row: MachineRow) -> Result<MachineSummary, Problem> {
+    pub(crate) async fn summary(&self, row: MachineRow) -> Result<MachineSummary> {
         let id = row.id.clone();
         let summary = self.summaries(vec![row]).await?.pop();
         summary.ok_or_else(|| no_machine(id.as_str()))
     }
 
     /// Reads whatever is not in the rows once for all of them.
-    async fn summaries(&self, rows: Vec<MachineRow>) -> Result<Vec<MachineSummary>, Problem> {
+    async fn summaries(&self, rows: Vec<MachineRow>) -> Result<Vec<MachineSummary>> {
         let ids: Vec<MachineId> = rows.iter().map(|row| row.id.clone()).collect();
         let mut conflicts = self.core.store.open_conflicts(&ids).await?;
         let installed: Vec<PlanId> = rows
@@ -194,7 +194,7 @@ impl Service {
     }
 
     /// The status of a machine whose state is now `state`.
-    async fn status(&self, row: &MachineRow, state: &State) -> Result<MachineStatus, Problem> {
+    async fn status(&self, row: &MachineRow, state: &State) -> Result<MachineStatus> {
         let since = self.core.store.phase_since(&row.id).await?;
         let verbs = self.verbs(row, state);
         Ok(lifecycle::status(state, since.unwrap_or(UnixMs(0)), verbs))

@@ -6,10 +6,10 @@ use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
 use inventory_api::parts::{DuplicatePart, PartEvent, PartEventKind, PartLife};
 use inventory_api::report::AssetReport;
 use inventory_api::task::Task;
-use inventory_api::{MachineId, Problem, UnixMs};
+use inventory_api::{MachineId, UnixMs};
 use lifecycle::parts::{Change as PartChange, at_once, diff, not_looked_at, parts};
 
-use crate::problem::unknown;
+use crate::problem::{Result, unknown};
 use crate::{Actor, Service, Turn};
 use store::StoreError;
 
@@ -129,7 +129,7 @@ impl Turn {
 
 impl Service {
     /// The serial numbers of the machines that these parts were in, for display.
-    pub async fn names_in(&self, parts: &[PartLife]) -> Result<BTreeMap<MachineId, String>, Problem> {
+    pub async fn names_in(&self, parts: &[PartLife]) -> Result<BTreeMap<MachineId, String>> {
         let events = parts.iter().flat_map(|p| &p.events);
         let told = events.flat_map(|e| std::iter::once(&e.machine).chain(&e.from_machine));
         let seen = parts.iter().flat_map(|p| &p.seen_in).map(|s| &s.machine);
@@ -145,7 +145,7 @@ impl Service {
     }
 
     /// The parts with this serial number (for a NIC also the MAC), with their history.
-    pub async fn parts(&self, serial: &str) -> Result<Vec<PartLife>, Problem> {
+    pub async fn parts(&self, serial: &str) -> Result<Vec<PartLife>> {
         let serial = match serial.parse::<inventory_api::Mac>() {
             Ok(mac) => mac.to_string(),
             Err(_) => serial.to_owned(),
@@ -159,7 +159,7 @@ impl Service {
     }
 
     /// The parts of a machine that another machine reports at the same time.
-    pub(crate) async fn duplicate_parts(&self, id: &MachineId) -> Result<Vec<DuplicatePart>, Problem> {
+    pub(crate) async fn duplicate_parts(&self, id: &MachineId) -> Result<Vec<DuplicatePart>> {
         Ok(self.core.store.duplicates(id, MAX_SHARED).await?)
     }
 }

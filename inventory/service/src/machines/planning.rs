@@ -6,16 +6,16 @@ use inventory_api::image::ImageManifest;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
 use inventory_api::text::with_causes;
-use inventory_api::{MachineId, Problem, Sha256Digest, UnixMs};
+use inventory_api::{MachineId, Sha256Digest, UnixMs};
 use lifecycle::{FreshIds, PlanInput};
 
 use crate::core::Core;
-use crate::problem::{internal, problem, quoted};
+use crate::problem::{Result, internal, problem, quoted};
 use crate::secret;
 use words::text::listed;
 
 /// All images, sorted by name, newest first.
-pub(crate) async fn list_images(core: &Core) -> Result<Vec<Image>, Problem> {
+pub(crate) async fn list_images(core: &Core) -> Result<Vec<Image>> {
     let dir = core.config.images_dir.clone();
     let listing = tokio::task::spawn_blocking(move || images::list(&dir))
         .await
@@ -28,13 +28,13 @@ pub(crate) async fn list_images(core: &Core) -> Result<Vec<Image>, Problem> {
 }
 
 /// The image whose compressed file has this digest.
-pub(crate) async fn image_of_digest(core: &Core, digest: Sha256Digest) -> Result<Option<Image>, Problem> {
+pub(crate) async fn image_of_digest(core: &Core, digest: Sha256Digest) -> Result<Option<Image>> {
     let images = list_images(core).await?;
     Ok(images.into_iter().find(|i| i.manifest.sha256 == digest))
 }
 
 /// The image of a request, as `name` (newest) or `name@version`.
-async fn find_image(core: &Core, wanted: &str) -> Result<ImageManifest, Problem> {
+async fn find_image(core: &Core, wanted: &str) -> Result<ImageManifest> {
     let (name, version) = match wanted.split_once('@') {
         Some((name, version)) => (name, Some(version)),
         None => (wanted, None),
@@ -64,7 +64,7 @@ pub(crate) async fn make_plan(
     report: &AssetReport,
     request: &DeployRequest,
     now: UnixMs,
-) -> Result<InstallPlan, Problem> {
+) -> Result<InstallPlan> {
     let image = find_image(core, &request.image).await?;
     let id = secret::plan_id().ok_or_else(|| internal(&"no plan id"))?;
     let mut random = [0; 84];

@@ -1,18 +1,18 @@
 //! Verbs: what people ask of a machine, other than a deployment.
 
+use inventory_api::MachineId;
 use inventory_api::machine::{Actor, Verb, VerbResponse};
-use inventory_api::{MachineId, Problem};
 use lifecycle::State;
 use lifecycle::booting::ADMITTED_SECONDS;
 use lifecycle::verbs::{event_of, may_forget};
 
-use crate::problem::{VERB_INCOMPLETE, WRONG_STATE};
+use crate::problem::{Result, VERB_INCOMPLETE, WRONG_STATE};
 use crate::{Service, Turn};
 use store::{MachineRow, StoreError};
 
 impl Service {
     /// Carries out a verb other than deploy.
-    pub async fn verb(&self, key: &str, verb: Verb, actor: &Actor) -> Result<VerbResponse, Problem> {
+    pub async fn verb(&self, key: &str, verb: Verb, actor: &Actor) -> Result<VerbResponse> {
         let row = self.find(key).await?;
         if verb == Verb::Forget {
             return self.forget_machine(row, actor).await;
@@ -43,7 +43,7 @@ impl Service {
     }
 
     /// Forgets a retired machine, or one that never got past its first boot script.
-    async fn forget_machine(&self, row: MachineRow, actor: &Actor) -> Result<VerbResponse, Problem> {
+    async fn forget_machine(&self, row: MachineRow, actor: &Actor) -> Result<VerbResponse> {
         let id = row.id.clone();
         let mut answer = self.verb_response(&row, &row.state).await?;
         answer.status.verbs.clear();
@@ -64,7 +64,7 @@ impl Service {
         self.turn(actor, work).await
     }
 
-    async fn verb_response(&self, row: &MachineRow, state: &State) -> Result<VerbResponse, Problem> {
+    async fn verb_response(&self, row: &MachineRow, state: &State) -> Result<VerbResponse> {
         Ok(VerbResponse {
             status: self.status(row, state).await?,
             plan: state.plan().cloned(),

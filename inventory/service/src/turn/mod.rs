@@ -9,12 +9,13 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use inventory_api::machine::Actor;
-use inventory_api::{MachineId, Problem, UnixMs};
+use inventory_api::{MachineId, UnixMs};
 use lifecycle::Event;
 use store::{Change, MachineRow, StoreError};
 
 use crate::Service;
 use crate::core::Core;
+use crate::problem::Result;
 use advance::Followed;
 
 pub use advance::{AdvanceError, Advanced};
@@ -125,10 +126,10 @@ impl Core {
 }
 
 impl Service {
-    pub(crate) async fn turn<T, F>(&self, actor: &Actor, work: impl FnOnce(Turn) -> F) -> Result<T, Problem>
+    pub(crate) async fn turn<T, F>(&self, actor: &Actor, work: impl FnOnce(Turn) -> F) -> Result<T>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, Problem>> + Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
         self.core.turn(actor, work).await
     }
