@@ -151,7 +151,7 @@ impl App {
         )))?;
         let api = listener.local_addr().map_err(io("ask for the API's address"))?;
         for missing in missing(&config, There::look(&config, false)) {
-            tracing::warn!("{}", missing.sentence);
+            tracing::warn!("{}", missing.what.sentence);
         }
         let mut loaders = Vec::new();
         let mut netboot = None;

@@ -141,7 +141,7 @@ fn check_config(file: &ConfigFile) -> anyhow::Result<()> {
     print!("{}", config.checked_form());
     // Print these as comments, so that the output remains a valid configuration.
     for missing in missing(&config, There::look(&config, false)) {
-        println!("\n# MISSING: {}", missing.sentence);
+        println!("\n# MISSING: {}", missing.what.sentence);
     }
     for risk in config.risks() {
         println!("\n# RISK: {risk}");

@@ -1,8 +1,7 @@
 //! What all parts of the server share: configuration, store, authority, clock, and state kept only in memory.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use inventory_api::boot::BootEvent;
 use inventory_api::{MachineId, UnixMs};
@@ -46,12 +45,6 @@ impl Clock {
     }
 }
 
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Clock({})", self.now().0)
-    }
-}
-
 /// Shared by all parts of the server.
 pub struct Core {
     /// The configuration, as read at the start.
@@ -66,6 +59,22 @@ pub struct Core {
     pub memory: Memory,
     /// Cancelled when the server stops: ends long polls and streams.
     pub stop: CancellationToken,
+}
+
+impl Core {
+    /// Does a background task until the server stops: again when it is called, or after the pause it returns.
+    pub(crate) async fn repeat<F: Future<Output = Duration>>(&self, call: &Notify, task: impl Fn() -> F) {
+        loop {
+            // Registered before the task reads the store, so that a change in between is not lost.
+            let called = call.notified();
+            let pause = task().await;
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = called => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
 }
 
 /// State kept only in memory: each part is beside the code that owns it.

@@ -16,16 +16,13 @@ impl Service {
     pub fn networks(&self) -> Vec<NetworkStatus> {
         let networks = self.core.memory.networks.get();
         let mut networks = networks.map(netboot::Networks::status).unwrap_or_default();
-        let missing = self.missing();
+        let missing = self.all_missing();
         for network in &mut networks {
             let concerns = |one: &&Missing| one.network.as_ref().is_none_or(|name| *name == network.name);
             network.missing = missing
                 .iter()
                 .filter(concerns)
-                .map(|one| network::Missing {
-                    sentence: one.sentence.clone(),
-                    architecture: one.architecture.map(str::to_owned),
-                })
+                .map(|one| one.what.clone())
                 .collect();
             let gives = |server: &OtherServer| server.gives == Gives::Addresses;
             if network.mode == Mode::Proxy.to_string()
@@ -46,8 +43,12 @@ impl Service {
         networks
     }
 
-    /// What keeps every machine from booting.
-    pub fn missing(&self) -> Vec<Missing> {
+    /// What keeps machines from booting.
+    pub fn missing(&self) -> Vec<network::Missing> {
+        self.all_missing().into_iter().map(|one| one.what).collect()
+    }
+
+    fn all_missing(&self) -> Vec<Missing> {
         let asked = self.core.memory.journeys.arm64_asked();
         missing(&self.core.config, There::look(&self.core.config, asked))
     }

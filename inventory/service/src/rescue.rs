@@ -168,19 +168,18 @@ impl Turn {
             RescueStep::Begin {} => answer.message = format!("`slipway rescue {id}` makes its password"),
             RescueStep::End {} => self.end_rescue(id, "the shell was left").await?,
             RescueStep::Open { password } => {
-                let (judged, event) = try_password(self, id, ticket, &password).await?;
+                let (verdict, event) = self.try_password(id, ticket, &password).await?;
+                answer.open = matches!(verdict, Typed::Right);
+                (answer.wait_seconds, answer.message) = words(&verdict, id);
                 // Both consoles may open a shell in one rescue: record only the first.
-                let again =
-                    matches!(event, Some(AtConsole::RescueOpened { .. })) && rescue.opened_at.is_some();
+                let again = answer.open && rescue.opened_at.is_some();
                 if let Some(what) = event.filter(|_| !again) {
                     self.at_console(id, what).await?;
                 }
-                if judged.open {
+                if answer.open {
                     self.open_rescue(ticket, now).await?;
                 }
-                tracing::info!(machine = %id, %peer, open = judged.open, "a rescue password was typed");
-                (answer.open, answer.wait_seconds, answer.message) =
-                    (judged.open, judged.wait, judged.message);
+                tracing::info!(machine = %id, %peer, open = answer.open, "a rescue password was typed");
             }
         }
         answer.seconds_left = match answer.open || rescue.opened_at.is_some() {
@@ -189,64 +188,58 @@ impl Turn {
         };
         Ok(answer)
     }
-}
 
-struct Judged {
-    open: bool,
-    wait: u64,
-    message: String,
-}
-
-/// Checks a typed password and counts wrong ones.
-async fn try_password(
-    turn: &mut Turn,
-    id: &MachineId,
-    ticket: &[u8; 32],
-    typed: &str,
-) -> Result<(Judged, Option<AtConsole>), StoreError> {
-    let now = turn.now;
-    let kept = turn.rescue_password(id).await?;
-    let typed: String = typed.trim().chars().take(MAX_PASSWORD).collect();
-    // Comparing digests byte by byte reveals nothing about the password.
-    let digest = secret::digest(&typed.to_ascii_lowercase());
-    let right = kept.as_ref().is_some_and(|kept| kept.digest == digest);
-    let stored = kept.as_ref().map(|kept| StoredPassword {
-        used_elsewhere: kept.used_by.is_some_and(|used| used != *ticket),
-        expires_at: kept.expires_at,
-        wrong: kept.wrong,
-        wrong_at: kept.wrong_at,
-    });
-    let verdict = judge(stored, right, now);
-    let by = kept.as_ref().map(|kept| kept.actor.clone()).unwrap_or_default();
-    if let Some(mut kept) = kept {
-        match verdict {
-            Typed::Right => (kept.used_by, kept.wrong) = (Some(*ticket), 0),
-            Typed::Wrong { .. } => (kept.wrong, kept.wrong_at) = (kept.wrong + 1, now),
-            Typed::NoPassword { .. } | Typed::TooSoon { .. } => {}
-        }
-        if matches!(verdict, Typed::Right | Typed::Wrong { .. }) {
-            turn.put_rescue_password(id, &kept).await?;
-        }
+    /// Checks a typed password and counts wrong ones.
+    async fn try_password(
+        &mut self,
+        id: &MachineId,
+        ticket: &[u8; 32],
+        typed: &str,
+    ) -> Result<(Typed, Option<AtConsole>), StoreError> {
+        let now = self.now;
+        let kept = self.rescue_password(id).await?;
+        let typed: String = typed.trim().chars().take(MAX_PASSWORD).collect();
+        // Comparing digests byte by byte reveals nothing about the password.
+        let digest = secret::digest(&typed.to_ascii_lowercase());
+        let right = kept.as_ref().is_some_and(|kept| kept.digest == digest);
+        let stored = kept.as_ref().map(|kept| StoredPassword {
+            used_elsewhere: kept.used_by.is_some_and(|used| used != *ticket),
+            expires_at: kept.expires_at,
+            wrong: kept.wrong,
+            wrong_at: kept.wrong_at,
+        });
+        let verdict = judge(stored, right, now);
+        let Some(mut kept) = kept else {
+            return Ok((verdict, None));
+        };
+        let event = match verdict {
+            Typed::Right => {
+                (kept.used_by, kept.wrong) = (Some(*ticket), 0);
+                let by = kept.actor.clone();
+                Some(AtConsole::RescueOpened { by })
+            }
+            Typed::Wrong { locked, .. } => {
+                (kept.wrong, kept.wrong_at) = (kept.wrong + 1, now);
+                locked.then_some(AtConsole::RescueLocked)
+            }
+            Typed::NoPassword { .. } | Typed::TooSoon { .. } => return Ok((verdict, None)),
+        };
+        self.put_rescue_password(id, &kept).await?;
+        Ok((verdict, event))
     }
-    let (open, wait, message, event) = match verdict {
+}
+
+/// Seconds until the next try, and what the console shows.
+fn words(verdict: &Typed, id: &MachineId) -> (u64, String) {
+    match verdict {
+        Typed::Right => (0, "the password is right".to_owned()),
         Typed::NoPassword { wait } => {
-            let message = format!("there is no password that opens it: `slipway rescue {id}` makes one");
-            (false, wait, message, None)
+            let none = format!("there is no password that opens it: `slipway rescue {id}` makes one");
+            (*wait, none)
         }
-        Typed::TooSoon { wait } => {
-            let message = format!("not so fast: the next password in {wait} s");
-            (false, wait, message, None)
-        }
-        Typed::Right => {
-            let message = "the password is right".to_owned();
-            (true, 0, message, Some(AtConsole::RescueOpened { by }))
-        }
-        Typed::Wrong { wait, locked } => {
-            let message = format!("the password is wrong; the next one in {wait} s");
-            (false, wait, message, locked.then_some(AtConsole::RescueLocked))
-        }
-    };
-    Ok((Judged { open, wait, message }, event))
+        Typed::TooSoon { wait } => (*wait, format!("not so fast: the next password in {wait} s")),
+        Typed::Wrong { wait, .. } => (*wait, format!("the password is wrong; the next one in {wait} s")),
+    }
 }
 
 fn not_served(id: &MachineId) -> Problem {

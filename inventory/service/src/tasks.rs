@@ -1,7 +1,6 @@
 //! One-time tasks of agents: re-check, locate, burn-in. They change no lifecycle state.
 
 use inventory_api::agent::{Assignment, Permission};
-use inventory_api::burn_in::BurnInResult;
 use inventory_api::task::{Note, Task, TaskOutcome, TaskReport, TaskStatus};
 use inventory_api::text::tame;
 use inventory_api::{MachineId, UnixMs};
@@ -9,6 +8,7 @@ use lifecycle::State;
 use lifecycle::state::{DiskState, Stage};
 use lifecycle::task::{self, TaskRefused};
 
+use crate::agents::stop;
 use crate::machines::sessions::ALIVE_SECONDS;
 use crate::problem::{AGENT_SILENT, BAD_BURN_IN, Result, TASK_NOT_NOW};
 use crate::{Actor, Service, Turn, Verb};
@@ -20,10 +20,6 @@ const STALE_SECONDS: u64 = 600;
 const MAX_TEXT: usize = 1000;
 /// Most parts in one burn-in result; each disk is one.
 const MAX_BURN_IN_PARTS: usize = 512;
-
-fn stale(task: &TaskStatus, now: UnixMs) -> bool {
-    now.since(task.changed_at) > STALE_SECONDS * 1000
-}
 
 impl Turn {
     /// Asks a machine's agent for a task.
@@ -101,17 +97,12 @@ impl Service {
 
     /// Records an agent's report about its task. The answer says whether to continue.
     pub async fn task_report(&self, id: &MachineId, report: TaskReport) -> Result<Permission> {
-        let stop = |message: &str| {
-            Ok(Permission::Stop {
-                message: message.to_owned(),
-            })
-        };
         // Any other assignment comes first.
         let current = self.assignment_now(id).await?.assignment;
         let id = id.clone();
         let work = async move |mut turn: Turn| {
             let Some((task, true)) = turn.task(&id, report.id).await? else {
-                return stop("this task is not asked for any more");
+                return Ok(stop("this task is no longer asked for"));
             };
             let open = matches!(report.outcome, TaskOutcome::Running { .. });
             let (outcome, now) = (bounded(report.outcome), turn.now);
@@ -125,7 +116,7 @@ impl Service {
             turn.commit().await?;
             let still = matches!(&current, Assignment::Task { id, .. } if *id == task.id);
             if open && !still {
-                return stop("something else is to be done");
+                return Ok(stop("there is something else to do"));
             }
             Ok(Permission::Continue {})
         };
@@ -141,7 +132,8 @@ impl Service {
                 task.outcome,
                 Some(TaskOutcome::Done { .. } | TaskOutcome::Failed { .. })
             );
-            task.expired = !ended && (task.expired || stale(task, now));
+            let stale = now.since(task.changed_at) > STALE_SECONDS * 1000;
+            task.expired = !ended && (task.expired || stale);
         }
         Ok(tasks)
     }
@@ -190,37 +182,35 @@ impl Service {
 }
 
 /// Bounds the outcome and cleans its texts.
-fn bounded(outcome: TaskOutcome) -> TaskOutcome {
-    let text = |t: String| tame(&t, MAX_TEXT);
-    let figures = |burn_in: Option<Box<BurnInResult>>| {
-        burn_in.map(|mut result| {
-            result.parts.truncate(MAX_BURN_IN_PARTS);
-            for part in &mut result.parts {
-                part.name = text(std::mem::take(&mut part.name));
-                part.unit = text(std::mem::take(&mut part.unit));
-                part.detail = text(std::mem::take(&mut part.detail));
-            }
-            result
-        })
-    };
-    match outcome {
-        TaskOutcome::Running { percent, doing } => TaskOutcome::Running {
-            percent: percent.min(100),
-            doing: text(doing),
-        },
-        TaskOutcome::Done { detail, burn_in } => TaskOutcome::Done {
-            detail: text(detail),
-            burn_in: figures(burn_in),
-        },
+fn bounded(mut outcome: TaskOutcome) -> TaskOutcome {
+    let clean = |text: &mut String| *text = tame(text, MAX_TEXT);
+    let burn_in = match &mut outcome {
+        TaskOutcome::Running { percent, doing } => {
+            *percent = (*percent).min(100);
+            clean(doing);
+            None
+        }
+        TaskOutcome::Done { detail, burn_in } => {
+            clean(detail);
+            burn_in.as_mut()
+        }
         TaskOutcome::Failed {
             code,
             detail,
             burn_in,
-        } => TaskOutcome::Failed {
-            code: text(code),
-            detail: text(detail),
-            burn_in: figures(burn_in),
-        },
-        TaskOutcome::Unknown => TaskOutcome::Unknown,
+        } => {
+            [code, detail].into_iter().for_each(clean);
+            burn_in.as_mut()
+        }
+        TaskOutcome::Unknown => None,
+    };
+    if let Some(result) = burn_in {
+        result.parts.truncate(MAX_BURN_IN_PARTS);
+        for part in &mut result.parts {
+            [&mut part.name, &mut part.unit, &mut part.detail]
+                .into_iter()
+                .for_each(clean);
+        }
     }
+    outcome
 }

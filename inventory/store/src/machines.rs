@@ -139,52 +139,46 @@ impl Reader {
     ) -> Result<Vec<MachineRow>> {
         let mut query = QueryBuilder::<Sqlite>::new(SELECT_MACHINE);
         query.push(" WHERE 1 = 1");
-        if let Some(state) = &filter.state {
-            query.push(" AND state_name = ").push_bind(state.clone());
-        }
-        if let Some(phase) = &filter.phase {
-            query.push(" AND phase = ").push_bind(phase.clone());
-        }
-        if let Some(verdict) = filter.verdict {
-            query
-                .push(" AND verdict = ")
-                .push_bind(super::sql::verdict(&verdict));
+        let verdict = filter.verdict.as_ref().map(super::sql::verdict);
+        for (column, wanted) in [
+            ("state_name", &filter.state),
+            ("phase", &filter.phase),
+            ("verdict", &verdict),
+        ] {
+            if let Some(wanted) = wanted {
+                query.push(format!(" AND {column} = ")).push_bind(wanted.clone());
+            }
         }
         if filter.conflict {
             query.push(format!(" AND id IN ({IN_CONFLICT})"));
         }
         for word in filter.q.to_lowercase().split_whitespace() {
-            // Unlike LIKE it needs no escapes. PostgreSQL calls it strpos.
-            query.push(" AND (instr(search, ").push_bind(word.to_owned());
-            query
-                .push(") > 0 OR instr(state_name, ")
-                .push_bind(word.to_owned());
+            let mut texts = vec![("search", word.to_owned()), ("state_name", word.to_owned())];
             // MACs are stored with colons and copied with dashes too.
             if word.len() >= 5 && word.contains('-') {
-                query
-                    .push(") > 0 OR instr(search, ")
-                    .push_bind(word.replace('-', ":"));
+                texts.push(("search", word.replace('-', ":")));
             }
-            query.push(") > 0)");
+            query.push(" AND (1 = 0");
+            for (column, text) in texts {
+                // Unlike LIKE it needs no escapes. PostgreSQL calls it strpos.
+                query
+                    .push(format!(" OR instr({column}, "))
+                    .push_bind(text)
+                    .push(") > 0");
+            }
+            query.push(")");
         }
         let back = cursor.is_some_and(|cursor| cursor.back);
+        let (beyond, order) = match back {
+            true => (">", " ORDER BY enrolled_at, id LIMIT "),
+            false => ("<", " ORDER BY enrolled_at DESC, id DESC LIMIT "),
+        };
         if let Some(cursor) = cursor {
-            query.push(if back {
-                " AND (enrolled_at, id) > ("
-            } else {
-                " AND (enrolled_at, id) < ("
-            });
-            query
-                .push_bind(cursor.enrolled_at.0)
-                .push(", ")
-                .push_bind(cursor.id.to_string())
-                .push(")");
+            query.push(format!(" AND (enrolled_at, id) {beyond} ("));
+            query.push_bind(cursor.enrolled_at.0).push(", ");
+            query.push_bind(cursor.id.to_string()).push(")");
         }
-        query.push(if back {
-            " ORDER BY enrolled_at, id LIMIT "
-        } else {
-            " ORDER BY enrolled_at DESC, id DESC LIMIT "
-        });
+        query.push(order);
         query.push_bind(limit);
         let mut machines: Vec<MachineRow> = self.fetch(query.build()).await?;
         if back {
@@ -530,23 +524,14 @@ impl Change {
                 continue;
             };
             let phase = |state: &State| (state_name(state), phase_name(state));
-            let (mut since, mut before) = (machine.enrolled_at, i64::MAX);
-            'history: loop {
-                // A row that cannot be read ends the search: it must not keep the server from starting.
-                let sql = "SELECT seq, at, state FROM history WHERE machine = $1 AND seq < $2 ORDER BY seq DESC LIMIT 100";
-                let rows: Vec<(i64, i64, String)> = self.rows(sql, &[id, &before]).await?;
-                for (seq, at, state) in &rows {
-                    match serde_json::from_str::<State>(state) {
-                        Ok(state) if phase(&state) == phase(&machine.state) => {
-                            (since, before) = (UnixMs(*at), *seq);
-                        }
-                        _ => break 'history,
-                    }
-                }
-                if rows.is_empty() {
-                    break;
-                }
-            }
+            let sql = "SELECT at, state FROM history WHERE machine = $1 ORDER BY seq DESC";
+            let rows: Vec<(i64, String)> = self.rows(sql, &[id]).await?;
+            // A row that cannot be read ends the search: it must not keep the server from starting.
+            let same = |(_, state): &&(i64, String)| {
+                serde_json::from_str(state).is_ok_and(|state| phase(&state) == phase(&machine.state))
+            };
+            let first = rows.iter().take_while(same).last();
+            let since = first.map_or(machine.enrolled_at, |(at, _)| UnixMs(*at));
             let (state, phase) = phase(&machine.state);
             let sql = "UPDATE machines SET state_name = $2, phase = $3, phase_since = $4 WHERE id = $1";
             self.run(sql, &[id, &state, &phase, &since]).await?;

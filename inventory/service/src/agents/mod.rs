@@ -8,7 +8,7 @@ mod steps;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use inventory_api::agent::AssignmentResponse;
+use inventory_api::agent::{AssignmentResponse, Permission};
 use inventory_api::plan::Step;
 use inventory_api::{MachineId, Sha256Digest};
 use lifecycle::AgentSession;
@@ -27,6 +27,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub struct ImageFile {
     /// The compressed image.
     pub path: PathBuf,
+}
+
+/// Tells an agent to stop.
+pub(crate) fn stop(why: impl Into<String>) -> Permission {
+    Permission::Stop { message: why.into() }
 }
 
 impl Service {

@@ -10,6 +10,7 @@ use lifecycle::state::DeployPhase;
 use lifecycle::status::status_sentence;
 use lifecycle::{Event, State};
 
+use super::stop;
 use crate::problem::{BAD_STEP, Result, TOO_MANY, UNKNOWN_OUTCOME};
 use crate::{Actor, AdvanceError, Service, Turn};
 
@@ -23,16 +24,9 @@ impl Service {
             return self.wipe_step(id, step).await;
         }
         let row = self.row(id).await?;
-        let plan = self
-            .core
-            .store
-            .plan_by_id(&step.plan)
-            .await?
-            .filter(|p| p.machine == *id);
-        let Some(plan) = plan else {
-            return Ok(Permission::Stop {
-                message: format!("this machine has no plan {}", step.plan),
-            });
+        let plan = self.core.store.plan_by_id(&step.plan).await?;
+        let Some(plan) = plan.filter(|p| p.machine == *id) else {
+            return Ok(stop(format!("this machine has no plan {}", step.plan)));
         };
         let whole = step.index as usize == plan.steps.len();
         let named = plan.steps.get(step.index as usize).map(Step::name);
@@ -71,9 +65,7 @@ impl Service {
                 let row = self.row(id).await?;
                 return Ok(match &row.state {
                     State::Releasing(r) if r.wiping => Permission::Continue {},
-                    other => Permission::Stop {
-                        message: status_sentence(other),
-                    },
+                    other => stop(status_sentence(other)),
                 });
             }
             StepOutcome::Done { .. } => self.wiped(id, Vec::new()).await?,
@@ -110,10 +102,7 @@ impl Service {
         let work = async move |mut turn: Turn| {
             let advanced = match turn.advance(&id, event).await {
                 Ok(advanced) => advanced,
-                Err(AdvanceError::Refused(refused)) => {
-                    let message = refused.sentence;
-                    return Ok(Permission::Stop { message });
-                }
+                Err(AdvanceError::Refused(refused)) => return Ok(stop(refused.sentence)),
                 Err(error) => return Err(error.into()),
             };
             if advanced.before != advanced.state {
@@ -176,9 +165,7 @@ fn permission(state: &State, plan: &InstallPlan) -> Permission {
         State::Deploying(d) if d.plan == plan.id && matches!(d.phase, DeployPhase::Installing { .. }) => {
             Permission::Continue {}
         }
-        other => Permission::Stop {
-            message: status_sentence(other),
-        },
+        other => stop(status_sentence(other)),
     }
 }
 

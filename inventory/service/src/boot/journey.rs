@@ -86,13 +86,8 @@ impl Service {
     /// Records the answer to an agent's request in the journey of the NIC with its address. Of successful
     /// requests only claims and reports are kept.
     pub fn agent_answered(&self, peer: IpAddr, path: &str, status: u16, refused: Option<&Problem>) {
-        let asked: String = path
-            .rsplit('/')
-            .next()
-            .unwrap_or(path)
-            .chars()
-            .take(ASKED)
-            .collect();
+        let asked = path.rsplit('/').next().unwrap_or(path);
+        let asked: String = asked.chars().take(ASKED).collect();
         if status < 400 && !matches!(asked.as_str(), "claim" | "report") {
             return;
         }

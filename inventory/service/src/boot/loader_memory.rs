@@ -2,13 +2,14 @@
 //! the store, so that a restart does not try a failed loader again.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use inventory_api::boot::BootEvent;
 use inventory_api::loader::{LoaderFailure, LoaderModel, LoaderOverview, LoaderTally, NicLoaders};
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::Tally;
-use netboot_protocol::{ClientKind, Experience, Failure, Loader, NicModel, Trial};
+use netboot_protocol::{ClientKind, Experience, Failure, Loader, NicModel, Tally, Trial};
+
+use crate::core::lock;
 
 /// NICs tracked at once; when full, those with nothing worth keeping are dropped.
 const LIMIT: usize = 16_384;
@@ -18,13 +19,14 @@ const SHOWN: usize = 1000;
 /// Results of loaders, by NIC and by model.
 #[derive(Default)]
 pub struct Loaders {
-    known: Mutex<Known>,
+    known: Mutex<Learned>,
     /// The loaders that this server has; unset: assume all.
     there: OnceLock<BTreeSet<Loader>>,
 }
 
+/// What was learned from the boots of machines.
 #[derive(Default)]
-struct Known {
+struct Learned {
     trials: HashMap<Mac, Trial>,
     /// PCI ids of reported NICs.
     pci: HashMap<Mac, NicModel>,
@@ -32,7 +34,7 @@ struct Known {
     models: HashMap<NicModel, Experience>,
 }
 
-impl Known {
+impl Learned {
     /// The models that a NIC counts for: its PCI id, if known, and its OUI.
     fn models_of(&self, mac: Mac) -> impl Iterator<Item = NicModel> + use<> {
         self.pci
@@ -55,12 +57,8 @@ impl Known {
     }
 
     fn count(&mut self, mac: Mac, count: fn(&mut Experience, &Trial)) {
-        let Some(trial) = self
-            .trials
-            .get(&mac)
-            .filter(|trial| trial.is_worth_keeping())
-            .cloned()
-        else {
+        let trial = self.trials.get(&mac).filter(|trial| trial.is_worth_keeping());
+        let Some(trial) = trial.cloned() else {
             return;
         };
         for model in self.models_of(mac) {
@@ -69,6 +67,24 @@ impl Known {
             if experience.is_empty() {
                 self.models.remove(&model);
             }
+        }
+    }
+
+    fn status(&self, mac: Mac, trial: &Trial, sentence: Option<String>) -> NicLoaders {
+        let failed = |(loader, why): &(Loader, Failure)| LoaderFailure {
+            loader: loader.file().to_owned(),
+            reason: match why {
+                Failure::Refused => "refused",
+                Failure::NoProgress => "no-progress",
+            }
+            .to_owned(),
+        };
+        NicLoaders {
+            mac,
+            model: self.pci.get(&mac).map(ToString::to_string),
+            worked: trial.worked.map(|loader| loader.file().to_owned()),
+            failed: trial.failed.iter().map(failed).collect(),
+            sentence,
         }
     }
 }
@@ -106,23 +122,19 @@ impl Loaders {
     pub fn heard(&self, event: &BootEvent) -> Option<Trial> {
         let mut known = self.known();
         let mac = event.mac;
-        if known.trials.len() >= LIMIT && !known.trials.contains_key(&mac) {
+        let full = |known: &Learned| known.trials.len() >= LIMIT && !known.trials.contains_key(&mac);
+        if full(&known) {
             known.trials.retain(|_, trial| trial.is_worth_keeping());
         }
-        if known.trials.len() >= LIMIT && !known.trials.contains_key(&mac) {
+        if full(&known) {
             return None;
         }
         let mut trial = known.trials.get(&mac).cloned().unwrap_or_default();
-        let news = trial.heard(event);
-        if news {
-            known.change(mac, |known| {
-                known.trials.insert(mac, trial.clone());
-            });
-            Some(trial)
-        } else {
+        let news = trial.heard(event).then(|| trial.clone());
+        known.change(mac, |known| {
             known.trials.insert(mac, trial);
-            None
-        }
+        });
+        news
     }
 
     /// The loader to try next. The second value is the trial to store, if the firmware's restart (`anew`)
@@ -145,25 +157,22 @@ impl Loaders {
                 known.trials.insert(mac, trial);
             });
         }
-        let none = Experience::default();
-        let model = known.experience(mac).unwrap_or(&none);
-        let next = match known.trials.get(&mac) {
-            Some(trial) => trial.next(kind, model, there_is),
-            None => Trial::default().next(kind, model, there_is),
-        };
+        let (new, none) = (Trial::default(), Experience::default());
+        let trial = known.trials.get(&mac).unwrap_or(&new);
+        let next = trial.next(kind, known.experience(mac).unwrap_or(&none), there_is);
         (next, ended)
     }
 
     /// What is known about a NIC's loaders, for display.
-    pub fn status(&self, mac: Mac) -> NicLoaders {
+    pub(crate) fn status(&self, mac: Mac) -> NicLoaders {
         let known = self.known();
         let trial = known.trials.get(&mac).cloned().unwrap_or_default();
-        known.status(mac, self.sentence(&trial))
+        known.status(mac, &trial, self.sentence(&trial))
     }
 
     /// Everything that is known, for display: each model, and each NIC on which the first loader of its list
     /// did not work.
-    pub fn overview(&self) -> LoaderOverview {
+    pub(crate) fn overview(&self) -> LoaderOverview {
         let known = self.known();
         let model = |(model, experience): (&NicModel, &Experience)| LoaderModel {
             model: model.to_string(),
@@ -177,17 +186,12 @@ impl Loaders {
         let mut models: Vec<LoaderModel> = known.models.iter().map(model).collect();
         models.sort_by(|a, b| (&b.kind, &a.model).cmp(&(&a.kind, &b.model)));
         models.truncate(SHOWN);
-        let unusual = |(mac, trial): (&Mac, &Trial)| Some((*mac, self.sentence(trial)?));
-        let mut nics: Vec<(Mac, String)> = known.trials.iter().filter_map(unusual).collect();
-        nics.sort();
+        let unusual =
+            |(mac, trial): (&Mac, &Trial)| Some(known.status(*mac, trial, Some(self.sentence(trial)?)));
+        let mut nics: Vec<NicLoaders> = known.trials.iter().filter_map(unusual).collect();
+        nics.sort_by_key(|nic| nic.mac);
         nics.truncate(SHOWN);
-        LoaderOverview {
-            models,
-            nics: nics
-                .into_iter()
-                .map(|(mac, said)| known.status(mac, Some(said)))
-                .collect(),
-        }
+        LoaderOverview { models, nics }
     }
 
     /// Forgets a NIC's trial, so that it starts with the first loader.
@@ -204,29 +208,8 @@ impl Loaders {
         known.trials.keys().filter(is).copied().collect()
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Known {
-    fn status(&self, mac: Mac, sentence: Option<String>) -> NicLoaders {
-        let trial = self.trials.get(&mac).cloned().unwrap_or_default();
-        let failed = |(loader, why): &(Loader, Failure)| LoaderFailure {
-            loader: loader.file().to_owned(),
-            reason: match why {
-                Failure::Refused => "refused",
-                Failure::NoProgress => "no-progress",
-            }
-            .to_owned(),
-        };
-        NicLoaders {
-            mac,
-            model: self.pci.get(&mac).map(ToString::to_string),
-            worked: trial.worked.map(|loader| loader.file().to_owned()),
-            failed: trial.failed.iter().map(failed).collect(),
-            sentence,
-        }
+    fn known(&self) -> MutexGuard<'_, Learned> {
+        lock(&self.known)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What keeps every machine from booting, found before any tries: in the log at startup, in `slipway
 //! check-config`, on the page and in `slipway explain`, each with what to do.
 
+use inventory_api::network;
 use netboot::Mode;
 use netboot_protocol::Loader;
 
@@ -11,10 +12,8 @@ use config::Config;
 pub struct Missing {
     /// The network concerned; `None`: all.
     pub network: Option<String>,
-    /// "x86-64" or "arm64" if only such machines are concerned.
-    pub architecture: Option<&'static str>,
     /// What is missing, and what to do.
-    pub sentence: String,
+    pub what: network::Missing,
 }
 
 /// Which files exist.
@@ -52,11 +51,13 @@ impl There {
 /// What is missing with this configuration and these files.
 pub fn missing(config: &Config, there: There) -> Vec<Missing> {
     let mut all = Vec::new();
-    let mut say = |network: Option<&str>, architecture, sentence: String| {
+    let mut say = |network: Option<&str>, architecture: Option<&str>, sentence: String| {
         all.push(Missing {
             network: network.map(str::to_owned),
-            architecture,
-            sentence,
+            what: network::Missing {
+                sentence,
+                architecture: architecture.map(str::to_owned),
+            },
         });
     };
     if config.networks.is_empty() {
@@ -66,41 +67,30 @@ pub fn missing(config: &Config, there: There) -> Vec<Missing> {
     }
     let dir = config.mini_os.dir.display();
     if !there.mini_os {
-        say(
-            None,
-            Some("x86-64"),
-            format!(
-                "There is no mini-os for x86-64 in {dir}: machines get no further than their loader. Run `slipway mini-os build --agent \
-                 FILE --out {dir}`; no restart is needed."
-            ),
+        let why = format!(
+            "There is no mini-os for x86-64 in {dir}: machines get no further than their loader. Run `slipway mini-os build --agent \
+             FILE --out {dir}`; no restart is needed."
         );
+        say(None, Some("x86-64"), why);
     }
     if there.arm64_asked && !there.arm64 {
-        say(
-            None,
-            Some("arm64"),
-            format!(
-                "A machine of 64-bit ARM asked, and there is no mini-os for it in {dir}/arm64. Run `slipway mini-os build --arch arm64 \
-                 --agent FILE --out {dir}`, which brings its loader too."
-            ),
+        let why = format!(
+            "A 64-bit ARM machine asked, and there is no mini-os for it in {dir}/arm64. Run `slipway mini-os build --arch arm64 \
+             --agent FILE --out {dir}`, which brings its loader too."
         );
+        say(None, Some("arm64"), why);
     } else if there.arm64_asked && !there.arm64_loader {
-        let why = "A machine of 64-bit ARM asked, and there is no ipxe-arm64.efi for it: install Debian 13's package ipxe, or set [boot] \
+        let why = "A 64-bit ARM machine asked, and there is no ipxe-arm64.efi for it: install Debian 13's package ipxe, or set [boot] \
                    loaders, and restart Slipway.";
         say(None, Some("arm64"), why.to_owned());
     }
-    for network in &config.networks {
+    for network in config.networks.iter().filter(|n| n.mode() == Mode::Observe) {
         let name = network.name();
-        if network.mode() == Mode::Observe {
-            say(
-                Some(name),
-                None,
-                format!(
-                    "Network {name} is only observed (mode = \"observe\", as when nothing is said): no machine is answered there. Set mode = \
-                     \"proxy\" (beside another DHCP server) or mode = \"server\" (with pools) in [[network]] {name} and restart Slipway."
-                ),
-            );
-        }
+        let why = format!(
+            "Network {name} is only observed (mode = \"observe\", the default): no machine is answered there. Set mode = \
+             \"proxy\" (beside another DHCP server) or mode = \"server\" (with pools) in [[network]] {name} and restart Slipway."
+        );
+        say(Some(name), None, why);
     }
     all
 }
@@ -153,9 +143,9 @@ mod tests {
             for one in all {
                 assert_eq!(one.network.as_deref(), network);
                 assert!(
-                    facts.iter().all(|fact| one.sentence.contains(fact)),
+                    facts.iter().all(|fact| one.what.sentence.contains(fact)),
                     "{}",
-                    one.sentence
+                    one.what.sentence
                 );
             }
         }

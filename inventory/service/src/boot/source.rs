@@ -69,6 +69,13 @@ impl Boot {
         }
     }
 
+    /// The machine of a client, if it is enrolled. `None`: the store failed.
+    async fn row_of(&self, client: &BootClient, what: &str) -> Option<Option<MachineRow>> {
+        let row = self.core.store.machine_by_mac(client.mac).await;
+        row.inspect_err(|error| tracing::error!(mac = %client.mac, %error, "cannot decide {what}"))
+            .ok()
+    }
+
     /// Writes in the background: firmware does not wait for it, and what a power cut loses is learned again.
     fn keep_trial(&self, mac: Mac, trial: Trial) {
         let core = self.core.clone();
@@ -97,18 +104,13 @@ impl BootSource for Boot {
         if client.mac.is_junk() {
             return BootTarget::Ignore;
         }
-        match self.core.store.machine_by_mac(client.mac).await {
-            Ok(row) => {
-                let state = row.as_ref().map_or(State::New, |r| r.state.clone());
-                let commission = state == State::New && self.commissions(row.as_ref(), client);
-                boot_target(&state, commission)
-            }
-            Err(error) => {
-                // No answer: the firmware asks again, and a wrong answer could boot a half-installed disk.
-                tracing::error!(mac = %client.mac, %error, "cannot decide what a machine boots");
-                BootTarget::Ignore
-            }
-        }
+        // Without an answer the firmware asks again; a wrong one could boot a half-installed disk.
+        let Some(row) = self.row_of(client, "what a machine boots").await else {
+            return BootTarget::Ignore;
+        };
+        let state = row.as_ref().map_or(State::New, |r| r.state.clone());
+        let commission = state == State::New && self.commissions(row.as_ref(), client);
+        boot_target(&state, commission)
     }
 
     fn known(&self, mac: Mac) -> bool {
@@ -130,19 +132,12 @@ impl BootSource for Boot {
     }
 
     async fn kernel_args(&self, client: &BootClient) -> Vec<String> {
-        match self.core.store.machine_by_mac(client.mac).await {
-            Ok(row) => self
-                .core
-                .config
-                .policy
-                .kernel_args(&facts(row.as_ref(), client))
-                .to_vec(),
-            Err(error) => {
-                // The script itself needs the same store and fails too.
-                tracing::error!(mac = %client.mac, %error, "no kernel arguments by rule");
-                Vec::new()
-            }
-        }
+        let row = self.row_of(client, "the kernel arguments of rules").await;
+        // If the store fails, the script itself does too.
+        row.map_or_else(Vec::new, |row| {
+            let facts = facts(row.as_ref(), client);
+            self.core.config.policy.kernel_args(&facts).to_vec()
+        })
     }
 
     async fn menu(&self, client: &BootClient) -> Option<Menu> {
@@ -150,13 +145,7 @@ impl BootSource for Boot {
         if seconds == 0 {
             return None;
         }
-        let state = match self.core.store.machine_by_mac(client.mac).await {
-            Ok(row) => row?.state,
-            Err(error) => {
-                tracing::error!(mac = %client.mac, %error, "no boot menu");
-                return None;
-            }
-        };
+        let state = self.row_of(client, "the boot menu").await??.state;
         let choices = lifecycle::console::choices(&state);
         (!choices.is_empty()).then_some(Menu { seconds, choices })
     }

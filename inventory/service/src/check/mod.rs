@@ -114,15 +114,10 @@ impl Turn {
 /// The gravest finding of a check as a sentence.
 pub(crate) fn first_finding(check: &CheckResult) -> Option<String> {
     let first = check.findings.first()?;
-    let errors = check
-        .findings
-        .iter()
-        .filter(|f| f.severity == Severity::Error)
-        .count();
-    let more = if errors > 1 {
-        format!(" ({} more)", errors - 1)
-    } else {
-        String::new()
+    let errors = check.findings.iter().filter(|f| f.severity == Severity::Error);
+    let more = match errors.count() {
+        0 | 1 => String::new(),
+        errors => format!(" ({} more)", errors - 1),
     };
     // Most sentences name the place themselves.
     let place = match first.sentence.contains(&first.place) {

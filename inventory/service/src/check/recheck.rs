@@ -21,6 +21,8 @@ use store::StoreError;
 const GRACE: Duration = Duration::from_secs(2);
 /// Machines read from the list at once.
 const BATCH: u32 = 64;
+/// Pause if nothing is listed; a change of the list calls.
+const IDLE: Duration = Duration::from_secs(3600);
 /// Pause after a failure, in practice of the store.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -43,25 +45,15 @@ impl Default for RecheckSignals {
 impl Service {
     /// Checks the listed machines, one by one, until the server stops.
     pub async fn run_rechecks(&self) {
-        let core = &self.core;
-        loop {
-            let asked = core.memory.rechecks.asked.notified();
-            if let Err(problem) = self.recheck_listed().await {
-                tracing::error!(
-                    detail = problem.detail,
-                    "machines could not be checked again; trying again"
-                );
-                core.memory.rechecks.asked.notify_one();
-                tokio::select! {
-                    () = core.stop.cancelled() => return,
-                    () = tokio::time::sleep(PAUSE) => continue,
-                }
+        let task = async || match self.recheck_listed().await {
+            Ok(()) => IDLE,
+            Err(problem) => {
+                let detail = problem.detail;
+                tracing::error!(detail, "machines could not be checked again; trying again");
+                PAUSE
             }
-            tokio::select! {
-                () = core.stop.cancelled() => return,
-                () = asked => {}
-            }
-        }
+        };
+        self.core.repeat(&self.core.memory.rechecks.asked, task).await;
     }
 
     async fn recheck_listed(&self) -> Result<()> {

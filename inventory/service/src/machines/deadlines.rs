@@ -1,6 +1,7 @@
 //! Applies deadlines to machines when they pass.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use inventory_api::UnixMs;
@@ -23,30 +24,21 @@ const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Runs until the server stops.
 pub async fn run(core: &Arc<Core>) {
-    let mut looked = None;
-    loop {
+    let looked = AtomicI64::new(i64::MIN);
+    let task = async || {
         let now = core.clock.now();
-        if looked.is_none_or(|at: UnixMs| now.since(at) >= FORGET_EVERY_MS) {
-            looked = Some(now);
+        if now.since(UnixMs(looked.load(Ordering::Relaxed))) >= FORGET_EVERY_MS {
+            looked.store(now.0, Ordering::Relaxed);
             if let Err(error) = forget_never_claimed(core, now).await {
                 tracing::error!(%error, "enrolments that never claimed could not be forgotten");
             }
         }
-        // Registered before the store is read, so that a change in between is not lost.
-        let notified = core.memory.deadlines.notified();
-        let pause = match pass(core).await {
-            Ok(pause) => pause,
-            Err(error) => {
-                tracing::error!(%error, "deadlines could not be applied; trying again");
-                Duration::from_secs(1)
-            }
-        };
-        tokio::select! {
-            () = core.stop.cancelled() => return,
-            () = notified => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
+        pass(core).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "deadlines could not be applied; trying again");
+            Duration::from_secs(1)
+        })
+    };
+    core.repeat(&core.memory.deadlines, task).await;
 }
 
 /// Forgets enrolments that never claimed within a day of their last boot script, so a flood of made-up MACs

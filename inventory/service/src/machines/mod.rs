@@ -17,9 +17,9 @@ use inventory_api::machine::{HistoryEntry, MachineDetail, MachineStatus, Machine
 use inventory_api::page::{Page, PageQuery};
 use inventory_api::plan::InstallPlan;
 use inventory_api::{Mac, MachineId, PlanId, UnixMs};
-use lifecycle::State;
 use lifecycle::state::DeployPhase;
 use lifecycle::status::{phase_name, state_name};
+use lifecycle::{Event, State};
 
 use crate::problem::{MACHINE_AMBIGUOUS, NO_PLAN, Result, no_machine};
 use crate::{Service, pages};
@@ -119,11 +119,8 @@ impl Service {
     }
 
     pub(crate) async fn row(&self, id: &MachineId) -> Result<MachineRow> {
-        self.core
-            .store
-            .machine(id)
-            .await?
-            .ok_or_else(|| no_machine(id.as_str()))
+        let row = self.core.store.machine(id).await?;
+        row.ok_or_else(|| no_machine(id.as_str()))
     }
 
     /// The plan of a state, if it has one.
@@ -144,10 +141,8 @@ impl Service {
     async fn summaries(&self, rows: Vec<MachineRow>) -> Result<Vec<MachineSummary>> {
         let ids: Vec<MachineId> = rows.iter().map(|row| row.id.clone()).collect();
         let mut conflicts = self.core.store.open_conflicts(&ids).await?;
-        let installed: Vec<PlanId> = rows
-            .iter()
-            .filter_map(|row| installing(&row.state).cloned())
-            .collect();
+        let installed = rows.iter().filter_map(|row| installing(&row.state));
+        let installed: Vec<PlanId> = installed.cloned().collect();
         let plans = match installed.as_slice() {
             [] => Vec::new(),
             plans => self.core.store.plans_by_id(plans).await?,
@@ -175,11 +170,7 @@ impl Service {
                 last_seen: session.last_seen.max(row.last_seen),
                 enrolled_at: row.enrolled_at,
                 folded_into: row.folded_into,
-                conflicts_with: conflicts
-                    .remove(&row.id)
-                    .unwrap_or_default()
-                    .into_iter()
-                    .collect(),
+                conflicts_with: conflicts.remove(&row.id).into_iter().flatten().collect(),
                 verdict: row.verdict,
                 id: row.id,
             }
@@ -214,15 +205,12 @@ fn history_entry(row: HistoryRow) -> HistoryEntry {
         Some(phase) => format!("{}/{phase}", state_name(&row.state)),
         None => state_name(&row.state).to_owned(),
     };
+    let event = row.event.as_ref().map_or("enrolled", Event::name);
     HistoryEntry {
         seq: row.seq,
         at: row.at,
         actor: row.actor.as_str().into(),
-        event: row
-            .event
-            .as_ref()
-            .map_or("enrolled", lifecycle::Event::name)
-            .to_owned(),
+        event: event.to_owned(),
         state,
         sentence: row.sentence,
     }

@@ -48,17 +48,7 @@ fn weight(step: &Step) -> u64 {
     match step {
         Step::WriteImage { .. } => 80,
         Step::EraseDisk {} | Step::Bootloader { .. } => 4,
-        Step::Partition { .. }
-        | Step::MakeFat { .. }
-        | Step::Fstab { .. }
-        | Step::Hostname { .. }
-        | Step::Network { .. }
-        | Step::Accounts { .. }
-        | Step::Cron { .. }
-        | Step::Scripts { .. }
-        | Step::Agent {}
-        | Step::BootOrder { .. }
-        | Step::Finish {} => 1,
+        _ => 1,
     }
 }
 
