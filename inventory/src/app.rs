@@ -19,10 +19,10 @@ use crate::error::{AppError, io};
 use crate::tokens;
 use config::Config;
 use service::Service;
-use service::boot_source::Boot;
+use service::boot::missing::{There, missing};
+use service::boot::{Boot, known_macs};
 use service::core::{Clock, Core, Memory};
-use service::missing::{There, missing};
-use service::{deadlines, known};
+use service::deadlines;
 use store::Store;
 use tls::{Authority, ServerCertificate};
 
@@ -102,7 +102,7 @@ impl App {
         )))?;
         let api = listener.local_addr().map_err(io("ask for the API's address"))?;
         for missing in missing(&config, There::look(&config, false)) {
-            tracing::warn!("{}", missing.sentence);
+            tracing::warn!("{}", missing.what.sentence);
         }
         let mut loaders = Vec::new();
         let mut netboot = None;
@@ -135,7 +135,7 @@ impl App {
             // The memory is new, so this cannot have been set before.
             let _ = core.memory.networks.set(netboot.networks());
         }
-        known::load(&core).await?;
+        known_macs::load(&core).await?;
         let (trials, models) = (core.store.loader_trials().await?, core.store.nic_models().await?);
         core.memory.loaders.restore(trials, models);
         let service = Arc::new(Service::new(Arc::new(core)));
@@ -206,7 +206,7 @@ impl App {
         let checking = service.clone();
         tasks.spawn(named("re-check", async move { checking.run_rechecks().await }));
         let learning = core.clone();
-        tasks.spawn(named("MAC", async move { known::run(&learning).await }));
+        tasks.spawn(named("MAC", async move { known_macs::run(&learning).await }));
         if let Some(netboot) = self.netboot {
             let urls = bound
                 .networks

@@ -10,8 +10,8 @@ use config::Config;
 use inventory::app::{App, sign_mini_os};
 use inventory::data_dir;
 use inventory::tokens::{self, TokenTerms};
+use service::boot::missing::{There, missing};
 use service::core::Clock;
-use service::missing::{There, missing};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
@@ -141,7 +141,7 @@ fn check_config(file: &ConfigFile) -> anyhow::Result<()> {
     print!("{}", config.checked_form());
     // Print these as comments, so that the output remains a valid configuration.
     for missing in missing(&config, There::look(&config, false)) {
-        println!("\n# MISSING: {}", missing.sentence);
+        println!("\n# MISSING: {}", missing.what.sentence);
     }
     for risk in config.risks() {
         println!("\n# RISK: {risk}");

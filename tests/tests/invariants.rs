@@ -347,7 +347,7 @@ fn only_main_reads_arguments_and_environment_or_ends_the_process() {
 
 #[test]
 fn only_advance_stores_a_state() {
-    let advance = workspace().join("inventory/service/src/advance.rs");
+    let advance = workspace().join("inventory/service/src/turn/advance.rs");
     for folder in crates().iter().filter(|folder| *folder != "inventory/store") {
         let bad = places(&sources(folder), &[".put_state(", ".add_machine("], |path| {
             path == advance

@@ -23,7 +23,7 @@ use super::{body, delivery, events};
 use crate::problem::ApiError;
 use files::import::Kind;
 use service::problem::{internal, problem};
-use service::{Actor, Login, Service, Verb, bad_query, mac_of, page, unknown_token};
+use service::{Actor, Listed, Login, Service, Verb, bad_query, mac_of, page, unknown_token};
 use tls::{Peer, Seat};
 
 /// A deploy request, with its scripts.
@@ -143,7 +143,7 @@ pub(super) fn lists<P, T, F>(
 ) -> MethodRouter<Arc<Service>>
 where
     P: DeserializeOwned + Send + 'static,
-    T: Serialize + 'static,
+    T: Listed + Serialize + 'static,
     F: Future<Output = Result<Vec<T>, Problem>> + Send + 'static,
 {
     get(

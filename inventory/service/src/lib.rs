@@ -1,62 +1,47 @@
 //! The operations behind API, page and boot service. Every method for API and page returns a wire type or a
-//! [`Problem`].
+//! [`Problem`](inventory_api::Problem).
 
-mod actions;
-pub mod advance;
-mod agent;
-pub mod boot_source;
-mod conflict;
+mod agents;
+pub mod boot;
+mod check;
 pub mod core;
-pub mod deadlines;
 mod delivery;
-mod journey;
-mod journeys;
-pub mod known;
-mod list;
-pub mod loader_memory;
-mod loaders;
+mod health;
 mod lookup;
-pub mod missing;
+mod machines;
 mod networks;
-mod orders;
-mod parts;
-mod planning;
+mod pages;
 pub mod problem;
-mod progress;
 mod rescue;
 pub mod secret;
 mod tasks;
 mod tokens;
 mod turn;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use inventory_api::MachineId;
+use inventory_api::deploy::DeployRequest;
 use inventory_api::image::ImageManifest;
-use inventory_api::machine::{HistoryEntry, MachineDetail, MachineStatus, MachineSummary, Profile};
-use inventory_api::page::{Page, PageQuery};
-use inventory_api::plan::InstallPlan;
-use inventory_api::{Mac, MachineId, PlanId, Problem, UnixMs};
-use lifecycle::State;
-use lifecycle::state::DeployPhase;
-use lifecycle::status::{phase_name, state_name};
+use inventory_api::machine::Profile;
 use tokio::sync::broadcast;
 
 use crate::core::Core;
-use crate::problem::{no_machine, problem};
-use store::{HistoryRow, MachineRow};
+use crate::problem::Result;
 use words::redact;
-use words::text::joined;
 
-pub use agent::ImageFile;
-pub use delivery::{ProfileMachine, ProfileMachines};
+pub use agents::ImageFile;
+pub use boot::journey::{mac_of, tls_broken};
+pub use check::profiles::{ProfileMachine, ProfileMachines};
 pub use inventory_api::machine::{Actor, Verb};
-pub use journey::{mac_of, tls_broken};
-pub use list::{BAD_TOKEN, MachineList, bad_query, page};
+pub use machines::{MachineList, deadlines};
+pub use pages::{BAD_TOKEN, Listed, bad_query, page};
 pub use store::MachineCounts;
 pub use tokens::{Login, unknown_token};
+pub use turn::{AdvanceError, Advanced, Turn};
 
 /// The service, shared as `Arc<Service>`.
+#[derive(Clone)]
 pub struct Service {
     core: Arc<Core>,
 }
@@ -72,74 +57,15 @@ impl Service {
         &self.core
     }
 
-    /// One machine, by id, MAC, serial number or asset tag.
-    pub async fn machine(&self, key: &str) -> Result<MachineDetail, Problem> {
-        let row = self.find(key).await?;
-        let store = &self.core.store;
-        let id = row.id.clone();
-        let stored = store.stored_report(&id).await?;
-        let plan = self.plan_of(&row.state).await?;
-        let duplicates = self.duplicate_parts(&id).await?;
-        let check = store.check(&id).await?;
-        Ok(MachineDetail {
-            machine: self.summary(row).await?,
-            reported_at: stored.as_ref().map(|s| s.at),
-            report: stored.map(|s| s.report),
-            check: parts::with_duplicates(check, &duplicates),
-            plan: plan.map(redact::plan),
-            verification: store.verification(&id).await?,
-            expected_from: store.expected_from(&id).await?,
-            duplicates,
-            tasks: self.newest_tasks(&id).await?,
-            notes: store.notes(&id, 20).await?,
-        })
-    }
-
-    /// A page of a machine's history, oldest first: the first page has the newest rows, the next ones older
-    /// rows. Only rows before `before`, if set.
-    pub async fn history(
-        &self,
-        key: &str,
-        before: Option<i64>,
-        query: &PageQuery,
-    ) -> Result<Page<HistoryEntry>, Problem> {
-        let limit = list::limit(query)?;
-        let before = list::before(query)?.or(before);
-        let row = self.find(key).await?;
-        let rows = self.core.store.history(&row.id, before, i64::from(limit)).await?;
-        let rows = rows.into_iter().map(history_entry).collect();
-        Ok(list::older(rows, limit, |entry: &HistoryEntry| entry.seq))
-    }
-
-    /// The current plan of a machine without password hashes, or the newest one if its state has none.
-    pub async fn plan(&self, key: &str) -> Result<InstallPlan, Problem> {
-        let row = self.find(key).await?;
-        let plan = match row.state.plan() {
-            Some(_) => self.plan_of(&row.state).await?,
-            None => self.core.store.plan(&row.id).await?,
-        };
-        plan.map(redact::plan).ok_or_else(|| {
-            problem(
-                404,
-                "no-plan",
-                "No plan",
-                format!(
-                    "machine {} has no plan; deploy it, with dry_run to only see one",
-                    row.id
-                ),
-            )
-        })
-    }
-
     /// The installable images, sorted by name, newest first.
-    pub async fn images(&self) -> Result<Vec<ImageManifest>, Problem> {
-        let images = planning::list_images(&self.core).await?;
+    pub async fn images(&self) -> Result<Vec<ImageManifest>> {
+        let images = machines::planning::list_images(&self.core).await?;
         Ok(images.into_iter().map(|i| i.manifest).collect())
     }
 
     /// The deployment profiles of the configuration, without password hashes.
     pub fn profiles(&self) -> Vec<Profile> {
-        let profile = |(name, request): (&String, &inventory_api::deploy::DeployRequest)| Profile {
+        let profile = |(name, request): (&String, &DeployRequest)| Profile {
             name: name.clone(),
             request: redact::request(request.clone()),
         };
@@ -149,152 +75,6 @@ impl Service {
     /// Ids of changed machines: state, progress, report, address. A receiver that lags must read everything
     /// again.
     pub fn changes(&self) -> broadcast::Receiver<MachineId> {
-        self.core.memory.changes()
-    }
-
-    /// The machines that a key names: by id, else by MAC, serial number or asset tag. More than one if several
-    /// reported it.
-    async fn machines_of_key(&self, key: &str) -> Result<Vec<MachineId>, Problem> {
-        let store = &self.core.store;
-        if let Ok(id) = key.parse::<MachineId>()
-            && store.machine(&id).await?.is_some()
-        {
-            return Ok(vec![id]);
-        }
-        if let Ok(mac) = key.parse::<Mac>() {
-            if let Some(id) = store.machine_of_mac(mac).await? {
-                return Ok(vec![id]);
-            }
-            if let [id] = store.machines_reporting(mac).await?.as_slice() {
-                return Ok(vec![id.clone()]);
-            }
-        }
-        let by_serial = store.machines_of_serial(key).await?;
-        if !by_serial.is_empty() {
-            return Ok(by_serial);
-        }
-        Ok(store.machines_named(key).await?)
-    }
-
-    async fn find(&self, key: &str) -> Result<MachineRow, Problem> {
-        match self.machines_of_key(key).await?.as_slice() {
-            [id] => self.row(id).await,
-            [] => Err(no_machine(key)),
-            [..] => Err(problem(
-                409,
-                "machine-ambiguous",
-                "Several machines",
-                "several machines reported this serial number: name one by id or MAC; `slipway find` lists them",
-            )),
-        }
-    }
-
-    async fn row(&self, id: &MachineId) -> Result<MachineRow, Problem> {
-        self.core
-            .store
-            .machine(id)
-            .await?
-            .ok_or_else(|| no_machine(id.as_str()))
-    }
-
-    /// The plan of a state, if it has one.
-    async fn plan_of(&self, state: &State) -> Result<Option<InstallPlan>, Problem> {
-        match state.plan() {
-            Some(plan) => Ok(self.core.store.plan_by_id(plan).await?),
-            None => Ok(None),
-        }
-    }
-
-    async fn summary(&self, row: MachineRow) -> Result<MachineSummary, Problem> {
-        let id = row.id.clone();
-        let summary = self.summaries(vec![row]).await?.pop();
-        summary.ok_or_else(|| no_machine(id.as_str()))
-    }
-
-    /// Reads whatever is not in the rows once for all of them.
-    async fn summaries(&self, rows: Vec<MachineRow>) -> Result<Vec<MachineSummary>, Problem> {
-        let ids: Vec<MachineId> = rows.iter().map(|row| row.id.clone()).collect();
-        let mut conflicts = self.core.store.open_conflicts(&ids).await?;
-        let installed: Vec<PlanId> = rows
-            .iter()
-            .filter_map(|row| installing(&row.state).cloned())
-            .collect();
-        let plans = match installed.as_slice() {
-            [] => Vec::new(),
-            plans => self.core.store.plans_by_id(plans).await?,
-        };
-        let plans: HashMap<&PlanId, &InstallPlan> = plans.iter().map(|plan| (&plan.id, plan)).collect();
-        let summary = |row: MachineRow| {
-            let session = self.core.memory.session(&row.id);
-            let mut status = lifecycle::status(&row.state, row.phase_since, self.verbs(&row, &row.state));
-            if let Some(plan) = installing(&row.state).and_then(|id| plans.get(id)) {
-                status.step = progress::step_status(&row.state, plan, session.progress.as_ref());
-            }
-            let held = session.held.map(|(_, why)| why);
-            if let Some(why) = &held {
-                status.sentence = format!("Its boot script is {why}.");
-            }
-            MachineSummary {
-                macs: row.macs.iter().chain(&row.reported_macs).copied().collect(),
-                reported_macs: row.reported_macs,
-                held,
-                model: joined([&row.names.manufacturer, &row.names.product]),
-                serial: row.names.serial,
-                hostname: row.hostname,
-                ip: row.ip,
-                status,
-                last_seen: session.last_seen.max(row.last_seen),
-                enrolled_at: row.enrolled_at,
-                folded_into: row.folded_into,
-                conflicts_with: conflicts
-                    .remove(&row.id)
-                    .unwrap_or_default()
-                    .into_iter()
-                    .collect(),
-                verdict: row.verdict,
-                id: row.id,
-            }
-        };
-        Ok(rows.into_iter().map(summary).collect())
-    }
-
-    fn verbs(&self, row: &MachineRow, state: &State) -> Vec<Verb> {
-        let session = self.core.memory.session(&row.id);
-        let seen = session.last_seen.max(row.last_seen).is_some();
-        lifecycle::verbs(state, seen, session.held.is_some())
-    }
-
-    /// The status of a machine whose state is now `state`.
-    async fn status(&self, row: &MachineRow, state: &State) -> Result<MachineStatus, Problem> {
-        let since = self.core.store.phase_since(&row.id).await?;
-        let verbs = self.verbs(row, state);
-        Ok(lifecycle::status(state, since.unwrap_or(UnixMs(0)), verbs))
-    }
-}
-
-/// The plan that is being installed.
-fn installing(state: &State) -> Option<&PlanId> {
-    let State::Deploying(d) = state else {
-        return None;
-    };
-    matches!(d.phase, DeployPhase::Installing { .. }).then_some(&d.plan)
-}
-
-fn history_entry(row: HistoryRow) -> HistoryEntry {
-    let state = match phase_name(&row.state) {
-        Some(phase) => format!("{}/{phase}", state_name(&row.state)),
-        None => state_name(&row.state).to_owned(),
-    };
-    HistoryEntry {
-        seq: row.seq,
-        at: row.at,
-        actor: row.actor.as_str().into(),
-        event: row
-            .event
-            .as_ref()
-            .map_or("enrolled", lifecycle::Event::name)
-            .to_owned(),
-        state,
-        sentence: row.sentence,
+        self.core.memory.sessions.changes()
     }
 }

@@ -1,11 +1,10 @@
 //! What a typed or scanned text stands for: a machine, a place of the rack plan or a part.
 
-use inventory_api::Problem;
 use inventory_api::lookup::Lookup;
 use lifecycle::expectation::MachineNames;
 
 use crate::Service;
-use crate::problem::problem;
+use crate::problem::{LOOKUP_NOTHING, Result};
 
 impl Service {
     /// What `key` stands for: a machine's id, MAC, serial number or asset tag, the serial number or asset tag of a
@@ -13,14 +12,15 @@ impl Service {
     ///
     /// # Errors
     /// 404 if nothing is known of it.
-    pub async fn lookup(&self, key: &str) -> Result<Lookup, Problem> {
+    pub async fn lookup(&self, key: &str) -> Result<Lookup> {
         let key = key.trim();
-        let mut ids = self.machines_of_key(key).await?;
-        if ids.len() > 1 {
+        let mut rows = self.machines_of_key(key).await?;
+        if rows.len() > 1 {
+            let ids = rows.into_iter().map(|row| row.id).collect();
             return Ok(Lookup::Machines { ids });
         }
-        if let Some(id) = ids.pop() {
-            return Ok(Lookup::Machine { id });
+        if let Some(row) = rows.pop() {
+            return Ok(Lookup::Machine { id: row.id });
         }
         let names = MachineNames {
             serials: vec![key.to_owned()],
@@ -42,14 +42,9 @@ impl Service {
             });
         }
         let shown: String = key.chars().filter(|c| !c.is_control()).take(128).collect();
-        Err(problem(
-            404,
-            "lookup-nothing",
-            "Nothing known",
-            format!(
-                "nothing is known of {shown:?}: no machine or part with this id, MAC, serial number or asset tag has reported, \
-                 and no place of the rack plan names it"
-            ),
-        ))
+        Err(LOOKUP_NOTHING.because(format!(
+            "nothing is known of {shown:?}: no machine or part with this id, MAC, serial number or asset tag has reported, \
+             and no place of the rack plan names it"
+        )))
     }
 }

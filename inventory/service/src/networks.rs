@@ -1,31 +1,28 @@
 //! Provisioning networks: their status, reservations, and quarantined addresses.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::Ordering;
 
 use inventory_api::network::{self, Gives, NetworkStatus, OtherServer};
 use inventory_api::{Mac, Problem};
 use netboot::{Mode, ReservationError};
 
-use super::{Actor, Service};
-use crate::missing::{Missing, There, missing};
-use crate::problem::problem;
+use crate::boot::missing::{Missing, There, missing};
+use crate::problem::{JOURNAL_FAILED, Kind, NOT_QUARANTINED, RESERVATION_REFUSED, Result, unknown};
+use crate::turn::unstoppable;
+use crate::{Actor, Service};
 
 impl Service {
     /// The status of each network, in the order of the configuration.
     pub fn networks(&self) -> Vec<NetworkStatus> {
         let networks = self.core.memory.networks.get();
         let mut networks = networks.map(netboot::Networks::status).unwrap_or_default();
-        let missing = self.missing();
+        let missing = self.all_missing();
         for network in &mut networks {
             let concerns = |one: &&Missing| one.network.as_ref().is_none_or(|name| *name == network.name);
             network.missing = missing
                 .iter()
                 .filter(concerns)
-                .map(|one| network::Missing {
-                    sentence: one.sentence.clone(),
-                    architecture: one.architecture.map(str::to_owned),
-                })
+                .map(|one| one.what.clone())
                 .collect();
             let gives = |server: &OtherServer| server.gives == Gives::Addresses;
             if network.mode == Mode::Proxy.to_string()
@@ -46,9 +43,13 @@ impl Service {
         networks
     }
 
-    /// What keeps every machine from booting.
-    pub fn missing(&self) -> Vec<Missing> {
-        let asked = self.core.memory.arm64_asked.load(Ordering::Relaxed);
+    /// What keeps machines from booting.
+    pub fn missing(&self) -> Vec<network::Missing> {
+        self.all_missing().into_iter().map(|one| one.what).collect()
+    }
+
+    fn all_missing(&self) -> Vec<Missing> {
+        let asked = self.core.memory.journeys.arm64_asked();
         missing(&self.core.config, There::look(&self.core.config, asked))
     }
 
@@ -62,17 +63,21 @@ impl Service {
         mac: Mac,
         address: Option<Ipv4Addr>,
         actor: &Actor,
-    ) -> Result<NetworkStatus, Problem> {
-        let book = self.book(network)?;
-        let done = match address {
-            Some(address) => book.reserve(network, mac, address).await,
-            None => book.unreserve(network, mac).await,
-        };
-        done.map_err(|error| of_book(&error, "reservation-refused", "Reservation refused"))?;
-        tracing::info!(
-            network, %mac, address = address.map(tracing::field::display), %actor, "reservation changed"
-        );
-        self.network(network)
+    ) -> Result<NetworkStatus> {
+        let (service, network, actor) = (self.clone(), network.to_owned(), actor.clone());
+        unstoppable(async move {
+            let book = service.book(&network)?;
+            let done = match address {
+                Some(address) => book.reserve(&network, mac, address).await,
+                None => book.unreserve(&network, mac).await,
+            };
+            done.map_err(|error| of_book(&error, RESERVATION_REFUSED))?;
+            tracing::info!(
+                network, %mac, address = address.map(tracing::field::display), %actor, "reservation changed"
+            );
+            service.network(&network)
+        })
+        .await
     }
 
     /// Ends the quarantine of an address. Returns the network's new status.
@@ -84,15 +89,19 @@ impl Service {
         network: &str,
         address: Ipv4Addr,
         actor: &Actor,
-    ) -> Result<NetworkStatus, Problem> {
-        let done = self.book(network)?.end_quarantine(network, address).await;
-        done.map_err(|error| of_book(&error, "not-quarantined", "Not out of use"))?;
-        tracing::info!(network, %address, %actor, "an address is back in use");
-        self.network(network)
+    ) -> Result<NetworkStatus> {
+        let (service, network, actor) = (self.clone(), network.to_owned(), actor.clone());
+        unstoppable(async move {
+            let done = service.book(&network)?.end_quarantine(&network, address).await;
+            done.map_err(|error| of_book(&error, NOT_QUARANTINED))?;
+            tracing::info!(network, %address, %actor, "an address is back in use");
+            service.network(&network)
+        })
+        .await
     }
 
     /// Ends the reservations of a retired machine.
-    pub(super) async fn end_reservations(&self, macs: &[Mac]) {
+    pub(crate) async fn end_reservations(&self, macs: &[Mac]) {
         let Some(book) = self.core.memory.networks.get() else {
             return;
         };
@@ -107,31 +116,25 @@ impl Service {
         }
     }
 
-    fn book(&self, network: &str) -> Result<&netboot::Networks, Problem> {
+    fn book(&self, network: &str) -> Result<&netboot::Networks> {
         let book = self.core.memory.networks.get();
         book.ok_or_else(|| no_network(network))
     }
 
-    fn network(&self, name: &str) -> Result<NetworkStatus, Problem> {
+    fn network(&self, name: &str) -> Result<NetworkStatus> {
         let status = self.networks().into_iter().find(|status| status.name == name);
         status.ok_or_else(|| no_network(name))
     }
 }
 
-fn of_book(error: &ReservationError, code: &str, title: &str) -> Problem {
+fn of_book(error: &ReservationError, refused: Kind) -> Problem {
     match error {
         ReservationError::Network(name) => no_network(name),
-        ReservationError::Refused(why) => problem(409, code, title, why.to_string()),
-        ReservationError::Journal => problem(503, "journal-failed", "Not durable", error.to_string()),
+        ReservationError::Refused(why) => refused.because(why.to_string()),
+        ReservationError::Journal => JOURNAL_FAILED.because(error.to_string()),
     }
 }
 
 fn no_network(name: &str) -> Problem {
-    let shown: String = name.chars().take(80).collect();
-    problem(
-        404,
-        "network-unknown",
-        "No such network",
-        format!("there is no network {shown:?}; `slipway network list` names them"),
-    )
+    unknown("network", name, "`slipway network list` names them")
 }

@@ -3,6 +3,7 @@
 //! of tries.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use inventory_api::boot::BootTarget;
 use inventory_api::rescue::{RescuePassword, RescueRequest, RescueResponse, RescueStep};
@@ -10,12 +11,10 @@ use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::console::{StoredPassword, Typed, judge};
 use lifecycle::{AtConsole, Event, boot_target};
 
-use super::{Actor, Service};
-use crate::advance::{AdvanceError, Advanced, advance_in, after_commit};
 use crate::core::Core;
-use crate::problem::problem;
-use crate::secret;
-use store::{Change, RescuePasswordRow, RescueRow};
+use crate::problem::{NO_RESCUE, NOT_SERVED, RESCUE_OVER, Result, TICKET_UNKNOWN};
+use crate::{Actor, AdvanceError, Service, Turn, secret};
+use store::{RescuePasswordRow, RescueRow, StoreError};
 
 /// Validity of a password, in seconds.
 const PASSWORD_SECONDS: u64 = 24 * 3600;
@@ -26,66 +25,67 @@ const LOGIN_SECONDS: u64 = 1800;
 /// Longest password that is compared, in characters.
 const MAX_PASSWORD: usize = 128;
 
-/// Ends the open rescues of a machine. Call [`after_commit`] on the result once the transaction is committed.
-pub(crate) async fn end_rescues(
-    core: &Core,
-    change: &mut Change,
-    id: &MachineId,
-    why: &str,
-    now: UnixMs,
-) -> Result<Option<Advanced>, AdvanceError> {
-    if !change.end_rescues(id, now).await? {
-        return Ok(None);
+impl Turn {
+    /// Ends the open rescues of a machine.
+    pub(crate) async fn end_rescue(&mut self, id: &MachineId, why: &str) -> Result<(), AdvanceError> {
+        let now = self.now;
+        if self.end_rescues(id, now).await? {
+            let why = why.to_owned();
+            self.at_console(id, AtConsole::RescueEnded { why }).await?;
+        }
+        Ok(())
     }
-    let event = Event::AtConsole {
-        what: AtConsole::RescueEnded { why: why.to_owned() },
-    };
-    Ok(Some(
-        advance_in(core, change, id, event, &Actor::Console, now).await?,
-    ))
+
+    pub(crate) async fn at_console(&mut self, id: &MachineId, what: AtConsole) -> Result<(), AdvanceError> {
+        let event = Event::AtConsole { what };
+        self.advance_as(&Actor::Console, id, event).await?;
+        Ok(())
+    }
 }
 
 /// Ends rescues that timed out: the machine reboots by itself, or is gone.
-pub(crate) async fn end_overdue(core: &Core) -> Result<(), AdvanceError> {
-    let now = core.clock.now();
-    for id in core.store.overdue_rescues(now).await? {
-        let mut change = core.store.begin().await?;
-        let ended = end_rescues(core, &mut change, &id, "it timed out", now).await?;
-        change.commit().await?;
-        if let Some(advanced) = &ended {
-            after_commit(core, advanced);
-        }
+pub(crate) async fn end_overdue(core: &Arc<Core>) -> Result<(), AdvanceError> {
+    for id in core.store.overdue_rescues(core.clock.now()).await? {
+        let work = async move |mut turn: Turn| {
+            turn.end_rescue(&id, "it timed out").await?;
+            Ok::<_, AdvanceError>(turn.commit().await?)
+        };
+        core.turn(&Actor::Console, work).await?;
     }
     Ok(())
 }
 
 impl Service {
     /// Makes the password for the next rescue of a machine and replaces an earlier one.
-    pub async fn make_rescue_password(&self, key: &str, actor: &Actor) -> Result<RescuePassword, Problem> {
+    pub async fn make_rescue_password(&self, key: &str, actor: &Actor) -> Result<RescuePassword> {
         let row = self.find(key).await?;
         if boot_target(&row.state, false) == BootTarget::Ignore {
             return Err(not_served(&row.id));
         }
-        let expires_at = self.core.clock.now().plus_seconds(PASSWORD_SECONDS);
-        let password = secret::password();
-        let kept = RescuePasswordRow {
-            digest: secret::digest(&password),
-            actor: actor.to_string(),
-            expires_at,
-            used_by: None,
-            wrong: 0,
-            wrong_at: UnixMs(0),
+        let menu_seconds = self.core.config.boot.menu_seconds;
+        let work = async move |mut turn: Turn| {
+            let (machine, actor) = (row.id, turn.actor.clone());
+            let expires_at = turn.now.plus_seconds(PASSWORD_SECONDS);
+            let password = secret::password();
+            let kept = RescuePasswordRow {
+                digest: secret::digest(&password),
+                actor: actor.to_string(),
+                expires_at,
+                used_by: None,
+                wrong: 0,
+                wrong_at: UnixMs(0),
+            };
+            turn.put_rescue_password(&machine, &kept).await?;
+            turn.commit().await?;
+            tracing::info!(%machine, %actor, "a rescue password was made");
+            Ok(RescuePassword {
+                machine,
+                password,
+                expires_at,
+                menu_seconds,
+            })
         };
-        let mut change = self.core.store.begin().await?;
-        change.put_rescue_password(&row.id, &kept).await?;
-        change.commit().await?;
-        tracing::info!(machine = %row.id, %actor, "a rescue password was made");
-        Ok(RescuePassword {
-            machine: row.id,
-            password,
-            expires_at,
-            menu_seconds: self.core.config.boot.menu_seconds,
-        })
+        self.turn(actor, work).await
     }
 
     /// The shell of the rescue system, for an address with an open rescue. It is not secret, but nobody else
@@ -93,7 +93,7 @@ impl Service {
     ///
     /// # Errors
     /// 404 for everybody else.
-    pub async fn rescue_shell(&self, peer: IpAddr) -> Result<&std::path::Path, Problem> {
+    pub async fn rescue_shell(&self, peer: IpAddr) -> Result<&std::path::Path> {
         let core = &self.core;
         let at = match peer {
             _ if core.config.boot.simulated && peer.is_loopback() => Some(None),
@@ -108,158 +108,142 @@ impl Service {
         if has {
             return Ok(&core.config.boot.busybox);
         }
-        Err(problem(
-            404,
-            "no-rescue",
-            "No rescue here",
-            "this server gave no rescue to this address: choose it in the boot menu first",
-        ))
+        Err(NO_RESCUE.because("this server gave no rescue to this address: choose it in the boot menu first"))
     }
 
     /// Answers the mini-os of a rescue at address `peer`.
-    pub async fn rescue(&self, request: &RescueRequest, peer: IpAddr) -> Result<RescueResponse, Problem> {
-        let core = &self.core;
-        let now = core.clock.now();
-        let ticket = secret::digest(&request.ticket);
-        let mut change = core.store.begin().await?;
-        let rescue = change.rescue(&ticket).await?;
-        let at_home = |rescue: &RescueRow| {
-            let from = IpAddr::V4(rescue.ip) == peer || (core.config.boot.simulated && peer.is_loopback());
-            from && rescue.mac == request.boot_mac
+    pub async fn rescue(&self, request: &RescueRequest, peer: IpAddr) -> Result<RescueResponse> {
+        let request = request.clone();
+        let work = async move |mut turn: Turn| {
+            let ticket = secret::digest(&request.ticket);
+            let rescue = turn.rescue_of(&ticket, &request, peer).await?;
+            let answer = turn.rescue_step(&rescue, &ticket, request.what, peer).await?;
+            turn.commit().await?;
+            Ok(answer)
         };
-        let Some(rescue) = rescue.filter(at_home) else {
+        self.turn(&Actor::Console, work).await
+    }
+}
+
+impl Turn {
+    /// The rescue of a ticket, if it has not ended and this is its machine.
+    async fn rescue_of(&self, ticket: &[u8; 32], request: &RescueRequest, peer: IpAddr) -> Result<RescueRow> {
+        let simulated = self.core.config.boot.simulated && peer.is_loopback();
+        let at_home = |rescue: &RescueRow| {
+            rescue.mac == request.boot_mac && (simulated || IpAddr::V4(rescue.ip) == peer)
+        };
+        let Some(rescue) = self.rescue(ticket).await?.filter(at_home) else {
             tracing::warn!(%peer, mac = %request.boot_mac, "a rescue with an unknown ticket was refused");
-            return Err(problem(
-                403,
-                "ticket-unknown",
-                "No such ticket",
+            return Err(TICKET_UNKNOWN.because(
                 "this server gave no such ticket for a rescue to this machine: boot the machine again",
             ));
         };
-        let id = rescue.machine.clone();
-        let machine = change.machine(&id).await?;
-        let served = machine.is_some_and(|m| boot_target(&m.state, false) != BootTarget::Ignore);
-        if !served {
-            return Err(not_served(&id));
+        let machine = self.machine(&rescue.machine).await?;
+        if machine.is_none_or(|m| boot_target(&m.state, false) == BootTarget::Ignore) {
+            return Err(not_served(&rescue.machine));
         }
-        if rescue.ended_at.is_some() || now >= rescue.expires_at {
-            return Err(problem(
-                403,
-                "rescue-over",
-                "Rescue is over",
-                "this rescue has ended: boot the machine again and choose it again",
-            ));
+        if rescue.ended_at.is_some() || self.now >= rescue.expires_at {
+            let detail = "this rescue has ended: boot the machine again and choose it again";
+            return Err(RESCUE_OVER.because(detail));
         }
-        let seconds_left = |opened: bool| match opened {
+        Ok(rescue)
+    }
+
+    async fn rescue_step(
+        &mut self,
+        rescue: &RescueRow,
+        ticket: &[u8; 32],
+        step: RescueStep,
+        peer: IpAddr,
+    ) -> Result<RescueResponse> {
+        let (id, now) = (&rescue.machine, self.now);
+        let mut answer = RescueResponse {
+            machine: id.clone(),
+            message: String::new(),
+            open: false,
+            wait_seconds: 0,
+            seconds_left: 0,
+        };
+        match step {
+            RescueStep::Begin {} => answer.message = format!("`slipway rescue {id}` makes its password"),
+            RescueStep::End {} => self.end_rescue(id, "the shell was left").await?,
+            RescueStep::Open { password } => {
+                let (verdict, event) = self.try_password(id, ticket, &password).await?;
+                answer.open = matches!(verdict, Typed::Right);
+                (answer.wait_seconds, answer.message) = words(&verdict, id);
+                // Both consoles may open a shell in one rescue: record only the first.
+                let again = answer.open && rescue.opened_at.is_some();
+                if let Some(what) = event.filter(|_| !again) {
+                    self.at_console(id, what).await?;
+                }
+                if answer.open {
+                    self.open_rescue(ticket, now).await?;
+                }
+                tracing::info!(machine = %id, %peer, open = answer.open, "a rescue password was typed");
+            }
+        }
+        answer.seconds_left = match answer.open || rescue.opened_at.is_some() {
             true => rescue.expires_at.since(now) / 1000,
             false => rescue.made_at.plus_seconds(LOGIN_SECONDS).since(now) / 1000,
         };
-        let answer = |open: bool, wait_seconds: u64, message: String| RescueResponse {
-            machine: id.clone(),
-            message,
-            open,
-            wait_seconds,
-            seconds_left: seconds_left(open || rescue.opened_at.is_some()),
-        };
-        let (answer, advanced) = match &request.what {
-            RescueStep::Begin {} => {
-                let ask = format!("`slipway rescue {id}` makes its password");
-                (answer(false, 0, ask), None)
-            }
-            RescueStep::End {} => {
-                let ended = end_rescues(core, &mut change, &id, "the shell was left", now).await;
-                (answer(false, 0, String::new()), ended?)
-            }
-            RescueStep::Open { password } => {
-                let (judged, event) = open(&mut change, &id, &ticket, password, now).await?;
-                let advanced = match event {
-                    // Both consoles may open a shell in one rescue: record only the first.
-                    Some(AtConsole::RescueOpened { .. }) if rescue.opened_at.is_some() => None,
-                    Some(what) => {
-                        let event = Event::AtConsole { what };
-                        let advanced = advance_in(core, &mut change, &id, event, &Actor::Console, now).await;
-                        Some(advanced?)
-                    }
-                    None => None,
-                };
-                if judged.open {
-                    change.open_rescue(&ticket, now).await?;
-                }
-                tracing::info!(machine = %id, %peer, open = judged.open, "a rescue password was typed");
-                (answer(judged.open, judged.wait, judged.message), advanced)
-            }
-        };
-        change.commit().await?;
-        if let Some(advanced) = &advanced {
-            after_commit(core, advanced);
-        }
         Ok(answer)
     }
-}
 
-struct Judged {
-    open: bool,
-    wait: u64,
-    message: String,
-}
-
-/// Checks a typed password and counts wrong ones.
-async fn open(
-    change: &mut Change,
-    id: &MachineId,
-    ticket: &[u8; 32],
-    typed: &str,
-    now: UnixMs,
-) -> Result<(Judged, Option<AtConsole>), Problem> {
-    let kept = change.rescue_password(id).await?;
-    let typed: String = typed.trim().chars().take(MAX_PASSWORD).collect();
-    // Comparing digests byte by byte reveals nothing about the password.
-    let digest = secret::digest(&typed.to_ascii_lowercase());
-    let right = kept.as_ref().is_some_and(|kept| kept.digest == digest);
-    let stored = kept.as_ref().map(|kept| StoredPassword {
-        used_elsewhere: kept.used_by.is_some_and(|used| used != *ticket),
-        expires_at: kept.expires_at,
-        wrong: kept.wrong,
-        wrong_at: kept.wrong_at,
-    });
-    let verdict = judge(stored, right, now);
-    let by = kept.as_ref().map(|kept| kept.actor.clone()).unwrap_or_default();
-    if let Some(mut kept) = kept {
-        match verdict {
-            Typed::Right => (kept.used_by, kept.wrong) = (Some(*ticket), 0),
-            Typed::Wrong { .. } => (kept.wrong, kept.wrong_at) = (kept.wrong + 1, now),
-            Typed::NoPassword { .. } | Typed::TooSoon { .. } => {}
-        }
-        if matches!(verdict, Typed::Right | Typed::Wrong { .. }) {
-            change.put_rescue_password(id, &kept).await?;
-        }
+    /// Checks a typed password and counts wrong ones.
+    async fn try_password(
+        &mut self,
+        id: &MachineId,
+        ticket: &[u8; 32],
+        typed: &str,
+    ) -> Result<(Typed, Option<AtConsole>), StoreError> {
+        let now = self.now;
+        let kept = self.rescue_password(id).await?;
+        let typed: String = typed.trim().chars().take(MAX_PASSWORD).collect();
+        // Comparing digests byte by byte reveals nothing about the password.
+        let digest = secret::digest(&typed.to_ascii_lowercase());
+        let right = kept.as_ref().is_some_and(|kept| kept.digest == digest);
+        let stored = kept.as_ref().map(|kept| StoredPassword {
+            used_elsewhere: kept.used_by.is_some_and(|used| used != *ticket),
+            expires_at: kept.expires_at,
+            wrong: kept.wrong,
+            wrong_at: kept.wrong_at,
+        });
+        let verdict = judge(stored, right, now);
+        let Some(mut kept) = kept else {
+            return Ok((verdict, None));
+        };
+        let event = match verdict {
+            Typed::Right => {
+                (kept.used_by, kept.wrong) = (Some(*ticket), 0);
+                let by = kept.actor.clone();
+                Some(AtConsole::RescueOpened { by })
+            }
+            Typed::Wrong { locked, .. } => {
+                (kept.wrong, kept.wrong_at) = (kept.wrong + 1, now);
+                locked.then_some(AtConsole::RescueLocked)
+            }
+            Typed::NoPassword { .. } | Typed::TooSoon { .. } => return Ok((verdict, None)),
+        };
+        self.put_rescue_password(id, &kept).await?;
+        Ok((verdict, event))
     }
-    let (open, wait, message, event) = match verdict {
+}
+
+/// Seconds until the next try, and what the console shows.
+fn words(verdict: &Typed, id: &MachineId) -> (u64, String) {
+    match verdict {
+        Typed::Right => (0, "the password is right".to_owned()),
         Typed::NoPassword { wait } => {
-            let message = format!("there is no password that opens it: `slipway rescue {id}` makes one");
-            (false, wait, message, None)
+            let none = format!("there is no password that opens it: `slipway rescue {id}` makes one");
+            (*wait, none)
         }
-        Typed::TooSoon { wait } => {
-            let message = format!("not so fast: the next password in {wait} s");
-            (false, wait, message, None)
-        }
-        Typed::Right => {
-            let message = "the password is right".to_owned();
-            (true, 0, message, Some(AtConsole::RescueOpened { by }))
-        }
-        Typed::Wrong { wait, locked } => {
-            let message = format!("the password is wrong; the next one in {wait} s");
-            (false, wait, message, locked.then_some(AtConsole::RescueLocked))
-        }
-    };
-    Ok((Judged { open, wait, message }, event))
+        Typed::TooSoon { wait } => (*wait, format!("not so fast: the next password in {wait} s")),
+        Typed::Wrong { wait, .. } => (*wait, format!("the password is wrong; the next one in {wait} s")),
+    }
 }
 
 fn not_served(id: &MachineId) -> Problem {
-    problem(
-        409,
-        "not-served",
-        "Not served",
-        format!("machine {id} is retired or in quarantine: nothing is booted on it"),
-    )
+    NOT_SERVED.because(format!(
+        "machine {id} is retired or in quarantine: nothing is booted on it"
+    ))
 }

@@ -1,5 +1,7 @@
 //! Random tickets, tokens, passwords and ids.
 
+use std::str::FromStr;
+
 use inventory_api::{MachineId, PlanId};
 use sha2::{Digest as _, Sha256};
 
@@ -28,14 +30,16 @@ pub fn digest(secret: &str) -> [u8; 32] {
 
 /// A random machine id.
 pub fn machine_id() -> Option<MachineId> {
-    format!("m-{}", hex::encode(rand::random::<[u8; 6]>()))
-        .parse()
-        .ok()
+    random_id::<6, _>("m")
 }
 
 /// A random plan id.
 pub fn plan_id() -> Option<PlanId> {
-    format!("p-{}", hex::encode(rand::random::<[u8; 8]>()))
-        .parse()
-        .ok()
+    random_id::<8, _>("p")
+}
+
+fn random_id<const BYTES: usize, T: FromStr>(kind: &str) -> Option<T> {
+    let mut random = [0; BYTES];
+    rand::fill(&mut random[..]);
+    format!("{kind}-{}", hex::encode(random)).parse().ok()
 }

@@ -1,14 +1,8 @@
-//! Tokens, and whether the store can be written.
+//! API tokens: who holds one, and what it may do.
 
-use inventory_api::Problem;
+use crate::problem::{READ_ONLY, Result};
+use crate::{Actor, Service, Turn, secret};
 
-use super::{Actor, Service};
-use crate::problem::problem;
-use crate::secret;
-use store::StoreError;
-
-/// How long the result of a write probe is used, in ms: after success, after failure.
-const PROBE_EVERY: (i64, i64) = (10_000, 1_000);
 /// Shortest time between records of a token's last use, in ms.
 const USED_EVERY: i64 = 5 * 60 * 1000;
 
@@ -26,85 +20,44 @@ impl Login {
     ///
     /// # Errors
     /// 403, with what to do.
-    pub fn may(&self, method: &http::Method) -> Result<(), Problem> {
+    pub fn may(&self, method: &http::Method) -> Result<()> {
         if !self.read_only || method.is_safe() {
             return Ok(());
         }
-        Err(problem(
-            403,
-            "read-only",
-            "This token may only read",
-            format!(
-                "the token {:?} was made with --read-only: use another one, or make one with `slipway token create NAME`",
-                self.actor
-            ),
-        ))
+        Err(READ_ONLY.because(format!(
+            "the token {:?} was made with --read-only: use another one, or make one with `slipway token create NAME`",
+            self.actor
+        )))
     }
 }
 
 impl Service {
     /// The holder of this token. `None`: unknown, expired or revoked.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<Login>, Problem> {
+    pub async fn authenticate(&self, token: &str) -> Result<Option<Login>> {
         // Nothing else can be a token: saves the look-up.
         if token.len() != 64 {
             return Ok(None);
         }
-        let store = &self.core.store;
-        let row = store.token(&secret::digest(token)).await?;
+        let row = self.core.store.token(&secret::digest(token)).await?;
         let now = self.core.clock.now();
         let Some(row) = row.filter(|row| row.is_good(now)) else {
             return Ok(None);
         };
         if row.used_at.is_none_or(|at| now.0 - at.0 >= USED_EVERY) {
-            let written = async {
-                let mut change = store.begin().await?;
-                change.put_token_used(&row.name, now).await?;
-                change.commit().await
+            let name = row.name.clone();
+            let work = async move |mut turn: Turn| {
+                turn.put_token_used(&name, now).await?;
+                turn.commit().await
             };
             // Reading must still work when the disk is full.
-            if let Err(error) = written.await {
-                tracing::warn!(%error, token = row.name, "the use of a token was not written down");
+            if let Err(error) = self.core.turn(&Actor::Token(row.name.clone()), work).await {
+                tracing::warn!(%error, token = row.name, "the use of a token was not recorded");
             }
         }
         Ok(Some(Login {
             actor: Actor::Token(row.name),
             read_only: row.read_only,
         }))
-    }
-
-    /// Whether the store can be written. Anybody may ask, so the disk is probed rarely.
-    ///
-    /// # Errors
-    /// 503 while it cannot.
-    pub async fn health(&self) -> Result<(), Problem> {
-        let now = self.core.clock.now();
-        let mut last = self.core.memory.write_probe.lock().await;
-        let known = last.filter(|(at, good)| {
-            let every = if *good { PROBE_EVERY.0 } else { PROBE_EVERY.1 };
-            (0..every).contains(&(now.0 - at.0))
-        });
-        let good = match known {
-            Some((_, good)) => good,
-            None => {
-                let written: Result<(), StoreError> = self.core.store.probe_write(now).await;
-                if let Err(error) = &written {
-                    tracing::error!(%error, data_dir = %self.core.config.data_dir.display(),
-                        "the store takes no write: is its disk full?");
-                }
-                written.is_ok()
-            }
-        };
-        *last = Some(known.unwrap_or((now, good)));
-        if good {
-            return Ok(());
-        }
-        Err(problem(
-            503,
-            "store-unwritable",
-            "The store takes no writes",
-            "the store cannot be written, the server's log says why: free space on the disk of data_dir; \
-             nothing has to be restarted afterwards",
-        ))
     }
 }
 

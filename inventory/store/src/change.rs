@@ -8,7 +8,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, SqlSafeStr, Sqlite};
 use tokio::sync::Mutex;
 
-use super::StoreError;
+use super::Result;
 use super::reader::{Reader, Source};
 use super::sql::Value;
 
@@ -33,7 +33,7 @@ impl Deref for Change {
 }
 
 impl Change {
-    pub(super) async fn begin(connection: PoolConnection<Sqlite>) -> Result<Change, StoreError> {
+    pub(super) async fn begin(connection: PoolConnection<Sqlite>) -> Result<Change> {
         let mut change = Change {
             reader: Reader(Source::Transaction(Mutex::new(connection))),
             committed: false,
@@ -44,11 +44,7 @@ impl Change {
     }
 
     /// Runs a statement that returns no rows.
-    pub(super) async fn run(
-        &mut self,
-        sql: impl SqlSafeStr,
-        values: &[&dyn Value],
-    ) -> Result<(), StoreError> {
+    pub(super) async fn run(&mut self, sql: impl SqlSafeStr, values: &[&dyn Value]) -> Result<()> {
         self.execute(sql, values).await?;
         Ok(())
     }
@@ -60,7 +56,7 @@ impl Change {
         seq: &'static str,
         id: &MachineId,
         most: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let sql = format!(
             "DELETE FROM {table} WHERE machine = $1 AND {seq} <=
                 (SELECT {seq} FROM {table} WHERE machine = $1 ORDER BY {seq} DESC LIMIT 1 OFFSET $2)"
@@ -74,7 +70,7 @@ impl Change {
     }
 
     /// Commits; after an error nothing was written.
-    pub async fn commit(mut self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<()> {
         for id in std::mem::take(&mut self.unsearchable) {
             self.put_search(&id).await?;
         }

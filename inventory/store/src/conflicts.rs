@@ -9,7 +9,7 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::machines::push_ids;
 use super::sql::{Col, Json};
-use super::{Change, Reader, Store, StoreError};
+use super::{Change, Reader, Result, Store};
 
 /// Values that different machines share, by field.
 pub type SharedValues = BTreeMap<Field, BTreeSet<String>>;
@@ -78,7 +78,7 @@ impl From<ResolvedColumns> for Option<Resolved> {
 
 impl Reader {
     /// Conflicts that a machine has part in, newest first.
-    pub async fn conflicts(&self, id: &MachineId) -> Result<Vec<ConflictRow>, StoreError> {
+    pub async fn conflicts(&self, id: &MachineId) -> Result<Vec<ConflictRow>> {
         let sql =
             "SELECT id, machine, other, at, sentence, boot_mac, seen, known, resolved_at, resolution, actor
             FROM conflicts WHERE machine = $1 OR other = $1 ORDER BY id DESC LIMIT 100";
@@ -86,7 +86,7 @@ impl Reader {
     }
 
     /// The open conflicts of these machines.
-    pub async fn open_conflicts(&self, ids: &[MachineId]) -> Result<OpenConflicts, StoreError> {
+    pub async fn open_conflicts(&self, ids: &[MachineId]) -> Result<OpenConflicts> {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT machine, other FROM conflicts WHERE resolved_at IS NULL AND (machine IN (",
         );
@@ -104,11 +104,7 @@ impl Reader {
     }
 
     /// Another machine that reported one of these serial numbers or asset tags, a retired one too.
-    pub async fn received_as(
-        &self,
-        names: &MachineNames,
-        id: &MachineId,
-    ) -> Result<Option<MachineId>, StoreError> {
+    pub async fn received_as(&self, names: &MachineNames, id: &MachineId) -> Result<Option<MachineId>> {
         for name in names.serials.iter().chain(&names.asset_tags) {
             let sql = "SELECT machine FROM machine_names JOIN machines ON id = machine
                 WHERE value = $1 AND machine <> $2 AND folded_into IS NULL LIMIT 1";
@@ -121,17 +117,14 @@ impl Reader {
     }
 
     /// The identity of a machine. `None`: it never reported.
-    pub async fn identity(&self, id: &MachineId) -> Result<Option<Identity>, StoreError> {
+    pub async fn identity(&self, id: &MachineId) -> Result<Option<Identity>> {
         self.document("SELECT identity FROM identities WHERE machine = $1", &[id])
             .await
     }
 
     /// Machines in service that share values with an identity, and the fields. A value that more than twenty share decides
     /// nothing: the rest is left out.
-    pub async fn sharers(
-        &self,
-        identity: &Identity,
-    ) -> Result<BTreeMap<MachineId, BTreeSet<Field>>, StoreError> {
+    pub async fn sharers(&self, identity: &Identity) -> Result<BTreeMap<MachineId, BTreeSet<Field>>> {
         let mut found: BTreeMap<MachineId, BTreeSet<Field>> = BTreeMap::new();
         for field in Field::ALL {
             for value in identity.keys(field) {
@@ -147,7 +140,7 @@ impl Reader {
     }
 
     /// Values that no longer count.
-    pub async fn shared_values(&self) -> Result<SharedValues, StoreError> {
+    pub async fn shared_values(&self) -> Result<SharedValues> {
         let rows: Vec<(String, String)> = self.rows("SELECT field, value FROM shared_values", &[]).await?;
         let mut shared = SharedValues::new();
         for (name, value) in rows {
@@ -161,7 +154,7 @@ impl Reader {
 
 impl Store {
     /// Stores the identity of machines that reported to a server older than identities.
-    pub async fn index_identities(&self) -> Result<(), StoreError> {
+    pub async fn index_identities(&self) -> Result<()> {
         let sql = "SELECT DISTINCT machine FROM reports WHERE report IS NOT NULL
             AND machine NOT IN (SELECT machine FROM identities)";
         for id in self.column::<MachineId>(sql, &[]).await? {
@@ -179,12 +172,7 @@ impl Store {
 
 impl Change {
     /// Stores the identity of a machine in place of the one before.
-    pub async fn put_identity(
-        &mut self,
-        id: &MachineId,
-        identity: &Identity,
-        at: UnixMs,
-    ) -> Result<(), StoreError> {
+    pub async fn put_identity(&mut self, id: &MachineId, identity: &Identity, at: UnixMs) -> Result<()> {
         self.put_document("identities", "identity", id, &Json(identity), at)
             .await?;
         self.run("DELETE FROM identity_values WHERE machine = $1", &[id])
@@ -206,13 +194,13 @@ impl Change {
         value: &str,
         at: UnixMs,
         actor: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let sql = "INSERT INTO shared_values (field, value, at, actor) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
         self.run(sql, &[&field.name(), &value, &at, &actor]).await
     }
 
     /// Opens a conflict. `id` and `resolved` of the row are ignored.
-    pub async fn add_conflict(&mut self, row: &ConflictRow) -> Result<(), StoreError> {
+    pub async fn add_conflict(&mut self, row: &ConflictRow) -> Result<()> {
         self.run(
             "INSERT INTO conflicts (machine, other, at, sentence, boot_mac, seen, known)
             VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -236,14 +224,14 @@ impl Change {
         resolution: &str,
         at: UnixMs,
         actor: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let sql = "UPDATE conflicts SET resolved_at = $2, resolution = $3, actor = $4 WHERE id = $1";
         self.run(sql, &[&id, &at, &resolution, &actor]).await
     }
 
     /// Moves the MACs of an enrolment to the machine that it turned out to be, and points there. Its history, reports and all else
     /// stay with it.
-    pub async fn fold(&mut self, from: &MachineId, into: &MachineId) -> Result<(), StoreError> {
+    pub async fn fold(&mut self, from: &MachineId, into: &MachineId) -> Result<()> {
         self.search_changed(from);
         self.search_changed(into);
         let macs = "UPDATE macs SET machine = $2, rank = 1 WHERE machine = $1";
@@ -262,7 +250,7 @@ impl Change {
     }
 
     /// The machine claimed: certificates of the enrolments folded into it are revoked.
-    pub async fn revoke_folded(&mut self, into: &MachineId) -> Result<(), StoreError> {
+    pub async fn revoke_folded(&mut self, into: &MachineId) -> Result<()> {
         let sql = "UPDATE certificates SET revoked = 1 WHERE revoked = 0
             AND machine IN (SELECT id FROM machines WHERE folded_into = $1)";
         self.run(sql, &[into]).await

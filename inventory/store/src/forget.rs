@@ -3,7 +3,7 @@
 use inventory_api::{MachineId, UnixMs};
 use sqlx::AssertSqlSafe;
 
-use super::{Change, Reader, StoreError};
+use super::{Change, Reader, Result};
 
 /// Every table with rows of a machine.
 const TABLES: [&str; 20] = [
@@ -31,7 +31,7 @@ const TABLES: [&str; 20] = [
 
 impl Reader {
     /// Enrolments that nobody asked for, that never claimed, and that were enrolled and last booted before `before`.
-    pub async fn never_claimed(&self, before: UnixMs) -> Result<Vec<MachineId>, StoreError> {
+    pub async fn never_claimed(&self, before: UnixMs) -> Result<Vec<MachineId>> {
         self.column(
             "SELECT id FROM machines WHERE known = 0 AND enrolled_at < $1 AND coalesce(booted_at, 0) < $1
                AND last_seen IS NULL AND folded_into IS NULL
@@ -47,7 +47,7 @@ impl Reader {
 impl Change {
     /// Deletes a machine and all that is kept of it. False: another enrolment was folded into it, and its id still says who that
     /// one is.
-    pub async fn forget(&mut self, id: &MachineId) -> Result<bool, StoreError> {
+    pub async fn forget(&mut self, id: &MachineId) -> Result<bool> {
         let folded = "SELECT count(*) FROM machines WHERE folded_into = $1";
         if self.count(folded, &[id]).await? > 0 {
             return Ok(false);

@@ -32,7 +32,7 @@ use reader::Source;
 
 pub use change::Change;
 pub use conflicts::{ConflictRow, OpenConflicts, Resolved, SharedValues};
-pub use delivery::{NameRow, Written};
+pub use delivery::{PlacedRow, Written};
 pub use documents::{ReportRow, StoredReport};
 pub use identity::{CertificateRow, TicketRow};
 pub use machines::{Cursor, HistoryRow, MachineCounts, MachineRow, SmbiosNames};
@@ -50,6 +50,9 @@ pub const KEPT_NONCES: i64 = 500;
 pub const KEPT_TICKETS: i64 = 16;
 /// Plans that are kept for each machine.
 pub const KEPT_PLANS: i64 = 20;
+
+/// Of what is asked of the store.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Why the store cannot answer.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +124,7 @@ impl Deref for Store {
 
 impl Store {
     /// Opens the database file; creates and migrates it as needed.
-    pub async fn open(path: &Path) -> Result<Store, StoreError> {
+    pub async fn open(path: &Path) -> Result<Store> {
         private_file(path).map_err(|source| StoreError::File {
             path: path.to_owned(),
             source,
@@ -158,7 +161,7 @@ impl Store {
         let read = Arc::new(Reader(Source::Pool(read)));
         let store = Store { read, write };
         // No write without need: `slipway token` opens the store beside a running server.
-        if store.count(machines::UNFILLED, &[]).await? > 0 {
+        while store.count(machines::UNFILLED, &[]).await? > 0 {
             let mut change = store.begin().await?;
             change.fill_list_columns().await?;
             change.commit().await?;
@@ -167,7 +170,7 @@ impl Store {
     }
 
     /// Begins a transaction; dropped without [`Change::commit`] it is rolled back.
-    pub async fn begin(&self) -> Result<Change, StoreError> {
+    pub async fn begin(&self) -> Result<Change> {
         Change::begin(self.write.acquire().await?).await
     }
 
@@ -175,7 +178,7 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be written now.
-    pub async fn probe_write(&self, now: UnixMs) -> Result<(), StoreError> {
+    pub async fn probe_write(&self, now: UnixMs) -> Result<()> {
         let mut change = self.begin().await?;
         let sql = "INSERT INTO write_probe (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = $1";
         change.run(sql, &[&now]).await?;

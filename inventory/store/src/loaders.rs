@@ -5,18 +5,18 @@ use netboot_protocol::{NicModel, Trial};
 use sqlx::types::Json as JsonColumn;
 
 use super::sql::{Col, Json};
-use super::{Change, Reader, Store, StoreError};
+use super::{Change, Reader, Result};
 
 impl Reader {
     /// All trials.
-    pub async fn loader_trials(&self) -> Result<Vec<(Mac, Trial)>, StoreError> {
+    pub async fn loader_trials(&self) -> Result<Vec<(Mac, Trial)>> {
         let sql = "SELECT mac, trial FROM loader_trials";
         let rows: Vec<(Col<Mac>, JsonColumn<Trial>)> = self.rows(sql, &[]).await?;
         Ok(rows.into_iter().map(|(Col(mac), trial)| (mac, trial.0)).collect())
     }
 
     /// Models of NICs, from reports.
-    pub async fn nic_models(&self) -> Result<Vec<(Mac, NicModel)>, StoreError> {
+    pub async fn nic_models(&self) -> Result<Vec<(Mac, NicModel)>> {
         let rows: Vec<(Col<Mac>, String)> = self.rows("SELECT mac, model FROM nic_models", &[]).await?;
         // We wrote them; a model that does not parse is one hint less.
         Ok(rows
@@ -26,31 +26,25 @@ impl Reader {
     }
 }
 
-impl Store {
+impl Change {
     /// Stores the trial of a NIC.
-    pub async fn put_loader_trial(&self, mac: Mac, trial: &Trial) -> Result<(), StoreError> {
-        let mut change = self.begin().await?;
+    pub async fn put_loader_trial(&mut self, mac: Mac, trial: &Trial) -> Result<()> {
         let sql = "INSERT INTO loader_trials (mac, trial) VALUES ($1, $2)
             ON CONFLICT (mac) DO UPDATE SET trial = excluded.trial";
-        change.run(sql, &[&mac, &Json(trial)]).await?;
-        change.commit().await
+        self.run(sql, &[&mac, &Json(trial)]).await
     }
 
     /// Deletes the trials of these NICs.
-    pub async fn forget_loader_trials(&self, macs: &[Mac]) -> Result<(), StoreError> {
-        let mut change = self.begin().await?;
+    pub async fn forget_loader_trials(&mut self, macs: &[Mac]) -> Result<()> {
         for mac in macs {
-            change
-                .run("DELETE FROM loader_trials WHERE mac = $1", &[mac])
+            self.run("DELETE FROM loader_trials WHERE mac = $1", &[mac])
                 .await?;
         }
-        change.commit().await
+        Ok(())
     }
-}
 
-impl Change {
     /// Stores the model of a NIC, from a report.
-    pub async fn put_nic_model(&mut self, mac: Mac, model: NicModel) -> Result<(), StoreError> {
+    pub async fn put_nic_model(&mut self, mac: Mac, model: NicModel) -> Result<()> {
         let sql = "INSERT INTO nic_models (mac, model) VALUES ($1, $2)
             ON CONFLICT (mac) DO UPDATE SET model = excluded.model";
         self.run(sql, &[&mac, &model.to_string()]).await

@@ -11,7 +11,7 @@ use lifecycle::{Event, Limits, State};
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 
 use super::sql::{Col, Json};
-use super::{Change, Reader, StoreError};
+use super::{Change, Reader, Result};
 
 /// A machine as stored.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
@@ -136,55 +136,49 @@ impl Reader {
         filter: &MachineFilter,
         cursor: Option<&Cursor>,
         limit: u32,
-    ) -> Result<Vec<MachineRow>, StoreError> {
+    ) -> Result<Vec<MachineRow>> {
         let mut query = QueryBuilder::<Sqlite>::new(SELECT_MACHINE);
         query.push(" WHERE 1 = 1");
-        if let Some(state) = &filter.state {
-            query.push(" AND state_name = ").push_bind(state.clone());
-        }
-        if let Some(phase) = &filter.phase {
-            query.push(" AND phase = ").push_bind(phase.clone());
-        }
-        if let Some(verdict) = filter.verdict {
-            query
-                .push(" AND verdict = ")
-                .push_bind(super::sql::verdict(&verdict));
+        let verdict = filter.verdict.as_ref().map(super::sql::verdict);
+        for (column, wanted) in [
+            ("state_name", &filter.state),
+            ("phase", &filter.phase),
+            ("verdict", &verdict),
+        ] {
+            if let Some(wanted) = wanted {
+                query.push(format!(" AND {column} = ")).push_bind(wanted.clone());
+            }
         }
         if filter.conflict {
             query.push(format!(" AND id IN ({IN_CONFLICT})"));
         }
         for word in filter.q.to_lowercase().split_whitespace() {
-            // Unlike LIKE it needs no escapes. PostgreSQL calls it strpos.
-            query.push(" AND (instr(search, ").push_bind(word.to_owned());
-            query
-                .push(") > 0 OR instr(state_name, ")
-                .push_bind(word.to_owned());
+            let mut texts = vec![("search", word.to_owned()), ("state_name", word.to_owned())];
             // MACs are stored with colons and copied with dashes too.
             if word.len() >= 5 && word.contains('-') {
-                query
-                    .push(") > 0 OR instr(search, ")
-                    .push_bind(word.replace('-', ":"));
+                texts.push(("search", word.replace('-', ":")));
             }
-            query.push(") > 0)");
+            query.push(" AND (1 = 0");
+            for (column, text) in texts {
+                // Unlike LIKE it needs no escapes. PostgreSQL calls it strpos.
+                query
+                    .push(format!(" OR instr({column}, "))
+                    .push_bind(text)
+                    .push(") > 0");
+            }
+            query.push(")");
         }
         let back = cursor.is_some_and(|cursor| cursor.back);
+        let (beyond, order) = match back {
+            true => (">", " ORDER BY enrolled_at, id LIMIT "),
+            false => ("<", " ORDER BY enrolled_at DESC, id DESC LIMIT "),
+        };
         if let Some(cursor) = cursor {
-            query.push(if back {
-                " AND (enrolled_at, id) > ("
-            } else {
-                " AND (enrolled_at, id) < ("
-            });
-            query
-                .push_bind(cursor.enrolled_at.0)
-                .push(", ")
-                .push_bind(cursor.id.to_string())
-                .push(")");
+            query.push(format!(" AND (enrolled_at, id) {beyond} ("));
+            query.push_bind(cursor.enrolled_at.0).push(", ");
+            query.push_bind(cursor.id.to_string()).push(")");
         }
-        query.push(if back {
-            " ORDER BY enrolled_at, id LIMIT "
-        } else {
-            " ORDER BY enrolled_at DESC, id DESC LIMIT "
-        });
+        query.push(order);
         query.push_bind(limit);
         let mut machines: Vec<MachineRow> = self.fetch(query.build()).await?;
         if back {
@@ -194,7 +188,7 @@ impl Reader {
         Ok(machines)
     }
 
-    async fn read_macs(&self, machines: &mut [MachineRow]) -> Result<(), StoreError> {
+    async fn read_macs(&self, machines: &mut [MachineRow]) -> Result<()> {
         if machines.is_empty() {
             return Ok(());
         }
@@ -223,7 +217,7 @@ impl Reader {
     }
 
     /// How many machines there are.
-    pub async fn machine_counts(&self) -> Result<MachineCounts, StoreError> {
+    pub async fn machine_counts(&self) -> Result<MachineCounts> {
         let by_state = "SELECT state_name, count(*) FROM machines GROUP BY state_name";
         let by_state: Vec<(String, i64)> = self.rows(by_state, &[]).await?;
         let in_conflict = AssertSqlSafe(format!("SELECT count(*) FROM ({IN_CONFLICT}) AS conflicted"));
@@ -237,7 +231,7 @@ impl Reader {
     }
 
     /// One machine.
-    pub async fn machine(&self, id: &MachineId) -> Result<Option<MachineRow>, StoreError> {
+    pub async fn machine(&self, id: &MachineId) -> Result<Option<MachineRow>> {
         let sql = AssertSqlSafe(format!("{SELECT_MACHINE} WHERE id = $1"));
         let mut machines: Vec<MachineRow> = self.rows(sql, &[id]).await?;
         self.read_macs(&mut machines).await?;
@@ -245,25 +239,33 @@ impl Reader {
     }
 
     /// When the state or phase of a machine began.
-    pub async fn phase_since(&self, id: &MachineId) -> Result<Option<UnixMs>, StoreError> {
+    pub async fn phase_since(&self, id: &MachineId) -> Result<Option<UnixMs>> {
         self.value("SELECT phase_since FROM machines WHERE id = $1", &[id])
             .await
     }
 
     /// The machine that fetched a boot script by a MAC.
-    pub async fn machine_of_mac(&self, mac: Mac) -> Result<Option<MachineId>, StoreError> {
+    pub async fn machine_of_mac(&self, mac: Mac) -> Result<Option<MachineId>> {
         self.value("SELECT machine FROM macs WHERE mac = $1", &[&mac])
             .await
     }
 
+    /// Like [`Reader::machine_of_mac`], as stored.
+    pub async fn machine_by_mac(&self, mac: Mac) -> Result<Option<MachineRow>> {
+        match self.machine_of_mac(mac).await? {
+            Some(id) => self.machine(&id).await,
+            None => Ok(None),
+        }
+    }
+
     /// Machines whose newest report lists a MAC; at most two, because more than one decides nothing.
-    pub async fn machines_reporting(&self, mac: Mac) -> Result<Vec<MachineId>, StoreError> {
+    pub async fn machines_reporting(&self, mac: Mac) -> Result<Vec<MachineId>> {
         let sql = "SELECT machine FROM reported_macs WHERE mac = $1 LIMIT 2";
         self.column(sql, &[&mac]).await
     }
 
     /// Whether the newest report of a machine lists one of these MACs.
-    pub async fn reported_any(&self, id: &MachineId, macs: &[Mac]) -> Result<bool, StoreError> {
+    pub async fn reported_any(&self, id: &MachineId, macs: &[Mac]) -> Result<bool> {
         for mac in macs {
             let sql = "SELECT count(*) FROM reported_macs WHERE machine = $1 AND mac = $2";
             if self.count(sql, &[id, mac]).await? > 0 {
@@ -275,26 +277,21 @@ impl Reader {
 
     /// Every MAC by which a known machine fetched a boot script, with the machine's host name. A machine is known once it claimed
     /// and reported, or a person asked for it.
-    pub async fn macs(&self) -> Result<HashMap<Mac, Option<String>>, StoreError> {
+    pub async fn macs(&self) -> Result<HashMap<Mac, Option<String>>> {
         let sql = "SELECT macs.mac, machines.hostname FROM macs JOIN machines ON machines.id = macs.machine
             WHERE machines.folded_into IS NULL AND machines.known = 1";
         let rows: Vec<(Col<Mac>, Option<String>)> = self.rows(sql, &[]).await?;
         Ok(rows.into_iter().map(|(Col(mac), name)| (mac, name)).collect())
     }
 
-    /// Machines that reported a serial number, at most two. Makers that do not fill it in make it several.
-    pub async fn machines_of_serial(&self, serial: &str) -> Result<Vec<MachineId>, StoreError> {
+    /// Machines that reported a serial number, at most 20. Makers that do not fill it in make it several.
+    pub async fn machines_of_serial(&self, serial: &str) -> Result<Vec<MachineId>> {
         let sql = "SELECT id FROM machines WHERE serial = $1 AND folded_into IS NULL ORDER BY id LIMIT 20";
         self.column(sql, &[&serial]).await
     }
 
     /// At most `most` rows of a machine's history, the newest before row `before`; oldest first.
-    pub async fn history(
-        &self,
-        id: &MachineId,
-        before: Option<i64>,
-        most: i64,
-    ) -> Result<Vec<HistoryRow>, StoreError> {
+    pub async fn history(&self, id: &MachineId, before: Option<i64>, most: i64) -> Result<Vec<HistoryRow>> {
         let sql = "SELECT seq, at, actor, event, limits, state, sentence, repeats FROM history
             WHERE machine = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
         let before = before.unwrap_or(i64::MAX);
@@ -304,19 +301,19 @@ impl Reader {
     }
 
     /// When a row of a machine's history was written.
-    pub async fn row_at(&self, id: &MachineId, seq: i64) -> Result<Option<UnixMs>, StoreError> {
+    pub async fn row_at(&self, id: &MachineId, seq: i64) -> Result<Option<UnixMs>> {
         let sql = "SELECT at FROM history WHERE machine = $1 AND seq = $2";
         self.value(sql, &[id, &seq]).await
     }
 
     /// How many machines were enrolled in a network after `since`.
-    pub async fn enrolled_since(&self, network: &str, since: UnixMs) -> Result<i64, StoreError> {
+    pub async fn enrolled_since(&self, network: &str, since: UnixMs) -> Result<i64> {
         let sql = "SELECT count(*) FROM machines WHERE enrolled_at > $2 AND network = $1";
         self.count(sql, &[&network, &since]).await
     }
 
     /// Machines whose deadline is at or before `now`, and the next deadline after it.
-    pub async fn deadlines(&self, now: UnixMs) -> Result<(Vec<MachineId>, Option<UnixMs>), StoreError> {
+    pub async fn deadlines(&self, now: UnixMs) -> Result<(Vec<MachineId>, Option<UnixMs>)> {
         let due = "SELECT id FROM machines WHERE deadline <= $1 ORDER BY deadline";
         let next = "SELECT deadline FROM machines WHERE deadline > $1 ORDER BY deadline LIMIT 1";
         Ok((self.column(due, &[&now]).await?, self.value(next, &[&now]).await?))
@@ -331,7 +328,7 @@ impl Change {
         network: &str,
         first: &HistoryRow,
         deadline: Option<UnixMs>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         self.run(
             "INSERT INTO machines
                 (id, state, state_name, phase, phase_since, search, history_seq, deadline, enrolled_at, network)
@@ -358,7 +355,7 @@ impl Change {
         id: &MachineId,
         row: &HistoryRow,
         deadline: Option<UnixMs>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         self.run(
             "UPDATE machines SET state = $2, state_name = $3, phase = $4, history_seq = $6, deadline = $7,
                 phase_since = CASE WHEN state_name = $3 AND phase IS NOT DISTINCT FROM $4 THEN phase_since ELSE $5 END
@@ -378,7 +375,7 @@ impl Change {
     }
 
     /// Deletes row `seq` of a machine's history; the row after it, which is the last, takes its number.
-    pub async fn drop_row(&mut self, id: &MachineId, seq: i64) -> Result<(), StoreError> {
+    pub async fn drop_row(&mut self, id: &MachineId, seq: i64) -> Result<()> {
         for sql in [
             "DELETE FROM history WHERE machine = $1 AND seq = $2",
             "UPDATE history SET seq = $2 WHERE machine = $1 AND seq = $2 + 1",
@@ -388,7 +385,7 @@ impl Change {
         Ok(())
     }
 
-    async fn add_history(&mut self, id: &MachineId, row: &HistoryRow) -> Result<(), StoreError> {
+    async fn add_history(&mut self, id: &MachineId, row: &HistoryRow) -> Result<()> {
         self.run(
             "INSERT INTO history (machine, seq, at, actor, event, event_name, limits, state, sentence, repeats)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -409,7 +406,7 @@ impl Change {
     }
 
     /// The NIC that boots now: it becomes the first of the machine's MACs. A MAC stays with the machine that has it.
-    pub async fn put_boot_mac(&mut self, id: &MachineId, mac: Mac) -> Result<(), StoreError> {
+    pub async fn put_boot_mac(&mut self, id: &MachineId, mac: Mac) -> Result<()> {
         let others = "UPDATE macs SET rank = 1 WHERE machine = $1 AND mac <> $2";
         self.run(others, &[id, &mac]).await?;
         self.search_changed(id);
@@ -422,14 +419,14 @@ impl Change {
     }
 
     /// Takes a MAC from a machine: the next boot from it enrolls a new machine.
-    pub async fn remove_mac(&mut self, id: &MachineId, mac: Mac) -> Result<(), StoreError> {
+    pub async fn remove_mac(&mut self, id: &MachineId, mac: Mac) -> Result<()> {
         self.search_changed(id);
         let sql = "DELETE FROM macs WHERE machine = $1 AND mac = $2";
         self.run(sql, &[id, &mac]).await
     }
 
     /// Replaces the MACs that the machine's newest report lists. They open no boot script.
-    pub async fn put_reported_macs(&mut self, id: &MachineId, macs: &[Mac]) -> Result<(), StoreError> {
+    pub async fn put_reported_macs(&mut self, id: &MachineId, macs: &[Mac]) -> Result<()> {
         self.search_changed(id);
         self.run("DELETE FROM reported_macs WHERE machine = $1", &[id])
             .await?;
@@ -441,7 +438,7 @@ impl Change {
     }
 
     /// The machine claimed and reported, or a person asked for it: from now on addresses are kept for its MACs.
-    pub async fn put_known(&mut self, id: &MachineId) -> Result<(), StoreError> {
+    pub async fn put_known(&mut self, id: &MachineId) -> Result<()> {
         self.run("UPDATE machines SET known = 1 WHERE id = $1", &[id])
             .await
     }
@@ -453,14 +450,14 @@ impl Change {
         network: &str,
         ip: Ipv4Addr,
         at: UnixMs,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         self.search_changed(id);
         let sql = "UPDATE machines SET network = $2, ip = $3, booted_at = $4 WHERE id = $1";
         self.run(sql, &[id, &network, &ip, &at]).await
     }
 
     /// Stores the names that are given and keeps the others.
-    pub async fn put_smbios_names(&mut self, id: &MachineId, names: &SmbiosNames) -> Result<(), StoreError> {
+    pub async fn put_smbios_names(&mut self, id: &MachineId, names: &SmbiosNames) -> Result<()> {
         self.search_changed(id);
         self.run(
             "UPDATE machines SET manufacturer = coalesce($2, manufacturer), product = coalesce($3, product),
@@ -477,20 +474,19 @@ impl Change {
     }
 
     /// The machine's agent was heard.
-    pub async fn put_last_seen(&mut self, id: &MachineId, at: UnixMs) -> Result<(), StoreError> {
+    pub async fn put_last_seen(&mut self, id: &MachineId, at: UnixMs) -> Result<()> {
         let sql = "UPDATE machines SET last_seen = $2 WHERE id = $1 AND coalesce(last_seen, 0) < $2";
         self.run(sql, &[id, &at]).await
     }
 
-    /// Host name of the current plan.
-    pub async fn put_hostname(&mut self, id: &MachineId, hostname: Option<&str>) -> Result<(), StoreError> {
+    pub(super) async fn put_hostname(&mut self, id: &MachineId, hostname: Option<&str>) -> Result<()> {
         self.search_changed(id);
         let sql = "UPDATE machines SET hostname = $2 WHERE id = $1";
         self.run(sql, &[id, &hostname]).await
     }
 
     /// Writes the text that a machine is searched by; see [`Change::search_changed`].
-    pub(super) async fn put_search(&mut self, id: &MachineId) -> Result<(), StoreError> {
+    pub(super) async fn put_search(&mut self, id: &MachineId) -> Result<()> {
         let Some(machine) = self.machine(id).await? else {
             return Ok(());
         };
@@ -519,33 +515,23 @@ impl Change {
             .await
     }
 
-    /// Fills the columns that lists need, for [`UNFILLED`] machines.
-    pub(super) async fn fill_list_columns(&mut self) -> Result<(), StoreError> {
-        let unfilled: Vec<MachineId> = self
-            .column("SELECT id FROM machines WHERE state_name = ''", &[])
-            .await?;
+    /// Fills the columns that lists need, for some of the [`UNFILLED`] machines.
+    pub(super) async fn fill_list_columns(&mut self) -> Result<()> {
+        let unfilled = "SELECT id FROM machines WHERE state_name = '' LIMIT 500";
+        let unfilled: Vec<MachineId> = self.column(unfilled, &[]).await?;
         for id in &unfilled {
             let Some(machine) = self.machine(id).await? else {
                 continue;
             };
             let phase = |state: &State| (state_name(state), phase_name(state));
-            let (mut since, mut before) = (machine.enrolled_at, i64::MAX);
-            'history: loop {
-                // A row that cannot be read ends the search: it must not keep the server from starting.
-                let sql = "SELECT seq, at, state FROM history WHERE machine = $1 AND seq < $2 ORDER BY seq DESC LIMIT 100";
-                let rows: Vec<(i64, i64, String)> = self.rows(sql, &[id, &before]).await?;
-                for (seq, at, state) in &rows {
-                    match serde_json::from_str::<State>(state) {
-                        Ok(state) if phase(&state) == phase(&machine.state) => {
-                            (since, before) = (UnixMs(*at), *seq);
-                        }
-                        _ => break 'history,
-                    }
-                }
-                if rows.is_empty() {
-                    break;
-                }
-            }
+            let sql = "SELECT at, state FROM history WHERE machine = $1 ORDER BY seq DESC";
+            let rows: Vec<(i64, String)> = self.rows(sql, &[id]).await?;
+            // A row that cannot be read ends the search: it must not keep the server from starting.
+            let same = |(_, state): &&(i64, String)| {
+                serde_json::from_str(state).is_ok_and(|state| phase(&state) == phase(&machine.state))
+            };
+            let first = rows.iter().take_while(same).last();
+            let since = first.map_or(machine.enrolled_at, |(at, _)| UnixMs(*at));
             let (state, phase) = phase(&machine.state);
             let sql = "UPDATE machines SET state_name = $2, phase = $3, phase_since = $4 WHERE id = $1";
             self.run(sql, &[id, &state, &phase, &since]).await?;

@@ -7,7 +7,7 @@ use lifecycle::parts::{Held, Part, Stretch, at_once};
 use sqlx::AssertSqlSafe;
 
 use super::sql::Col;
-use super::{Change, Reader, StoreError};
+use super::{Change, Reader, Result};
 
 /// Events that are kept for each machine: a machine that reports other parts each time cannot fill the disk.
 pub const KEPT_PART_EVENTS: i64 = 20_000;
@@ -57,7 +57,7 @@ fn event(
 
 impl Reader {
     /// The parts with a serial number.
-    pub async fn parts_of_serial(&self, serial: &str) -> Result<Vec<PartLife>, StoreError> {
+    pub async fn parts_of_serial(&self, serial: &str) -> Result<Vec<PartLife>> {
         let sql = "SELECT key, kind, serial, manufacturer, model FROM parts WHERE serial_key = $1
             ORDER BY kind, key LIMIT $2";
         let parts: Vec<PartRow> = self.rows(sql, &[&name_key(serial), &SHOWN_PARTS]).await?;
@@ -85,7 +85,7 @@ impl Reader {
     }
 
     /// Where a part was, last seen first.
-    async fn places(&self, part: &str) -> Result<Vec<PartPlace>, StoreError> {
+    async fn places(&self, part: &str) -> Result<Vec<PartPlace>> {
         let sql = "SELECT machine, place, since, seen_at FROM part_places WHERE part = $1
             ORDER BY seen_at DESC LIMIT 100";
         let rows = self.rows(sql, &[&part]).await?;
@@ -99,7 +99,7 @@ impl Reader {
     }
 
     /// At most `limit` parts of a machine that another machine shows at the same time.
-    pub async fn duplicates(&self, id: &MachineId, limit: u32) -> Result<Vec<DuplicatePart>, StoreError> {
+    pub async fn duplicates(&self, id: &MachineId, limit: u32) -> Result<Vec<DuplicatePart>> {
         let sql = "SELECT p.kind, p.serial, a.place, b.machine, b.place
             FROM part_places a JOIN part_places b ON b.part = a.part AND b.machine <> a.machine
             JOIN parts p ON p.key = a.part
@@ -121,7 +121,7 @@ impl Reader {
     }
 
     /// The parts that a machine had by its report before.
-    pub async fn held_parts(&self, id: &MachineId) -> Result<Vec<Held>, StoreError> {
+    pub async fn held_parts(&self, id: &MachineId) -> Result<Vec<Held>> {
         let sql = "SELECT part, kind, place FROM part_places JOIN parts ON key = part WHERE machine = $1";
         let rows: Vec<(String, Col<PartKind>, String)> = self.rows(sql, &[id]).await?;
         let held = |(key, Col(kind), place)| Held { key, kind, place };
@@ -129,7 +129,7 @@ impl Reader {
     }
 
     /// The newest event of a part that is not about duplicates.
-    pub async fn last_part_event(&self, key: &str) -> Result<Option<PartEvent>, StoreError> {
+    pub async fn last_part_event(&self, key: &str) -> Result<Option<PartEvent>> {
         let sql = format!(
             "SELECT {EVENT_COLUMNS} FROM part_events WHERE part = $1 AND what <> 'duplicate' ORDER BY id DESC LIMIT 1"
         );
@@ -138,7 +138,7 @@ impl Reader {
     }
 
     /// Whether a part was taken out of this machine before.
-    pub async fn was_in(&self, key: &str, id: &MachineId) -> Result<bool, StoreError> {
+    pub async fn was_in(&self, key: &str, id: &MachineId) -> Result<bool> {
         let sql = "SELECT count(*) FROM (SELECT 1 FROM part_events
             WHERE part = $1 AND machine = $2 AND what = 'removed' LIMIT 1) AS removed";
         Ok(self.count(sql, &[&key, id]).await? > 0)
@@ -149,7 +149,7 @@ impl Reader {
         &self,
         id: &MachineId,
         limit: u32,
-    ) -> Result<Vec<(String, PartKind, Stretch, OtherPlace, bool)>, StoreError> {
+    ) -> Result<Vec<(String, PartKind, Stretch, OtherPlace, bool)>> {
         type Row = (
             String,
             Col<PartKind>,
@@ -200,13 +200,13 @@ fn stretch(place: &PartPlace) -> Stretch {
 
 impl Change {
     /// All parts of a machine that are still there were seen again.
-    pub async fn parts_seen(&mut self, id: &MachineId, at: UnixMs) -> Result<(), StoreError> {
+    pub async fn parts_seen(&mut self, id: &MachineId, at: UnixMs) -> Result<()> {
         let sql = "UPDATE part_places SET seen_at = $2 WHERE machine = $1 AND seen_at < $2";
         self.run(sql, &[id, &at]).await
     }
 
     /// A part is in a machine, in this place, from now on or still.
-    pub async fn put_part(&mut self, id: &MachineId, part: &Part, at: UnixMs) -> Result<(), StoreError> {
+    pub async fn put_part(&mut self, id: &MachineId, part: &Part, at: UnixMs) -> Result<()> {
         self.run(
             "INSERT INTO parts (key, kind, serial, serial_key, manufacturer, model) VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (key) DO UPDATE SET manufacturer = coalesce(excluded.manufacturer, parts.manufacturer),
@@ -230,13 +230,13 @@ impl Change {
     }
 
     /// A part is no longer in a machine.
-    pub async fn drop_part(&mut self, id: &MachineId, key: &str) -> Result<(), StoreError> {
+    pub async fn drop_part(&mut self, id: &MachineId, key: &str) -> Result<()> {
         let sql = "DELETE FROM part_places WHERE part = $1 AND machine = $2";
         self.run(sql, &[&key, id]).await
     }
 
     /// Adds an event to a part's life.
-    pub async fn add_part_event(&mut self, key: &str, event: &PartEvent) -> Result<(), StoreError> {
+    pub async fn add_part_event(&mut self, key: &str, event: &PartEvent) -> Result<()> {
         self.run(
             "INSERT INTO part_events (part, at, machine, what, place, from_place, from_machine, report)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -255,7 +255,7 @@ impl Change {
     }
 
     /// Deletes the oldest events of a machine beyond the limit, and parts of which nothing else is kept.
-    pub async fn trim_part_events(&mut self, id: &MachineId) -> Result<(), StoreError> {
+    pub async fn trim_part_events(&mut self, id: &MachineId) -> Result<()> {
         let sql = "DELETE FROM part_events WHERE machine = $1 AND id <=
             (SELECT id FROM part_events WHERE machine = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
         let deleted = self.execute(sql, &[id, &KEPT_PART_EVENTS]).await?;
@@ -268,18 +268,13 @@ impl Change {
     }
 
     /// A part cannot have left a machine before this moment.
-    pub async fn part_still_in(&mut self, key: &str, id: &MachineId, at: UnixMs) -> Result<(), StoreError> {
+    pub async fn part_still_in(&mut self, key: &str, id: &MachineId, at: UnixMs) -> Result<()> {
         let sql = "UPDATE part_places SET seen_at = $3 WHERE part = $1 AND machine = $2 AND seen_at < $3";
         self.run(sql, &[&key, id, &at]).await
     }
 
     /// The alarm about a part in two machines was raised, in both.
-    pub async fn part_alarmed(
-        &mut self,
-        key: &str,
-        one: &MachineId,
-        two: &MachineId,
-    ) -> Result<(), StoreError> {
+    pub async fn part_alarmed(&mut self, key: &str, one: &MachineId, two: &MachineId) -> Result<()> {
         let sql = "UPDATE part_places SET alarmed = 1 WHERE part = $1 AND machine IN ($2, $3)";
         self.run(sql, &[&key, one, two]).await
     }

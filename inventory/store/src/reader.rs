@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteQueryResult, SqliteRow};
 use sqlx::{FromRow, SqlSafeStr, Sqlite};
 use tokio::sync::Mutex;
 
-use super::StoreError;
+use super::Result;
 use super::sql::{Col, Column, Value, arguments};
 
 /// All that can be read. [`Store`](super::Store) dereferences to one that reads what is committed, each statement by itself;
@@ -28,7 +28,7 @@ impl Reader {
         &self,
         sql: impl SqlSafeStr,
         values: &[&dyn Value],
-    ) -> Result<SqliteQueryResult, StoreError> {
+    ) -> Result<SqliteQueryResult> {
         let query = sqlx::query_with(sql, arguments(values)?);
         Ok(match &self.0 {
             Source::Pool(pool) => query.execute(pool).await?,
@@ -39,7 +39,7 @@ impl Reader {
     pub(super) async fn fetch<T: for<'r> FromRow<'r, SqliteRow>>(
         &self,
         query: Query<'_, Sqlite, SqliteArguments>,
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Vec<T>> {
         let rows = match &self.0 {
             Source::Pool(pool) => query.fetch_all(pool).await?,
             Source::Transaction(connection) => query.fetch_all(&mut **connection.lock().await).await?,
@@ -53,7 +53,7 @@ impl Reader {
         &self,
         sql: impl SqlSafeStr,
         values: &[&dyn Value],
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Vec<T>> {
         self.fetch(sqlx::query_with(sql, arguments(values)?)).await
     }
 
@@ -62,7 +62,7 @@ impl Reader {
         &self,
         sql: impl SqlSafeStr,
         values: &[&dyn Value],
-    ) -> Result<Option<T>, StoreError> {
+    ) -> Result<Option<T>> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
@@ -71,7 +71,7 @@ impl Reader {
         &self,
         sql: impl SqlSafeStr,
         values: &[&dyn Value],
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Vec<T>> {
         let rows: Vec<(Col<T>,)> = self.rows(sql, values).await?;
         Ok(rows.into_iter().map(|(Col(value),)| value).collect())
     }
@@ -81,12 +81,12 @@ impl Reader {
         &self,
         sql: impl SqlSafeStr,
         values: &[&dyn Value],
-    ) -> Result<Option<T>, StoreError> {
+    ) -> Result<Option<T>> {
         Ok(self.column(sql, values).await?.into_iter().next())
     }
 
     /// The first column of the first row, which is a number.
-    pub(super) async fn count(&self, sql: impl SqlSafeStr, values: &[&dyn Value]) -> Result<i64, StoreError> {
+    pub(super) async fn count(&self, sql: impl SqlSafeStr, values: &[&dyn Value]) -> Result<i64> {
         Ok(self.value(sql, values).await?.unwrap_or_default())
     }
 
@@ -95,7 +95,7 @@ impl Reader {
         &self,
         sql: impl SqlSafeStr,
         values: &[&dyn Value],
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Vec<T>> {
         let rows: Vec<(sqlx::types::Json<T>,)> = self.rows(sql, values).await?;
         Ok(rows.into_iter().map(|(json,)| json.0).collect())
     }
@@ -105,7 +105,7 @@ impl Reader {
         &self,
         sql: impl SqlSafeStr,
         values: &[&dyn Value],
-    ) -> Result<Option<T>, StoreError> {
+    ) -> Result<Option<T>> {
         Ok(self.documents(sql, values).await?.into_iter().next())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use inventory_api::MachineId;
 
 use super::sql::Col;
-use super::{Change, Reader, StoreError};
+use super::{Change, Reader, Result};
 
 /// A request to check a machine again.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -21,7 +21,7 @@ pub struct RecheckRow {
 
 impl Reader {
     /// At most `limit` requests, oldest first.
-    pub async fn rechecks(&self, limit: u32) -> Result<Vec<RecheckRow>, StoreError> {
+    pub async fn rechecks(&self, limit: u32) -> Result<Vec<RecheckRow>> {
         self.rows(
             "SELECT id, machine, actor FROM rechecks ORDER BY id LIMIT $1",
             &[&limit],
@@ -30,7 +30,7 @@ impl Reader {
     }
 
     /// How many requests wait.
-    pub async fn rechecks_left(&self) -> Result<u32, StoreError> {
+    pub async fn rechecks_left(&self) -> Result<u32> {
         Ok(self
             .value("SELECT count(*) FROM rechecks", &[])
             .await?
@@ -40,11 +40,7 @@ impl Reader {
 
 impl Change {
     /// Asks for machines to be checked again. A machine that waits already gets a new number: its check may be under way.
-    pub async fn add_rechecks(
-        &mut self,
-        machines: &BTreeSet<MachineId>,
-        actor: &str,
-    ) -> Result<(), StoreError> {
+    pub async fn add_rechecks(&mut self, machines: &BTreeSet<MachineId>, actor: &str) -> Result<()> {
         for machine in machines {
             self.run("DELETE FROM rechecks WHERE machine = $1", &[machine])
                 .await?;
@@ -55,7 +51,7 @@ impl Change {
     }
 
     /// Deletes a request.
-    pub async fn recheck_done(&mut self, id: i64) -> Result<(), StoreError> {
+    pub async fn recheck_done(&mut self, id: i64) -> Result<()> {
         self.run("DELETE FROM rechecks WHERE id = $1", &[&id]).await
     }
 }

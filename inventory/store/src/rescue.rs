@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use inventory_api::{Mac, MachineId, UnixMs};
 
 use super::sql::Col;
-use super::{Change, Reader, StoreError};
+use super::{Change, Reader, Result};
 
 /// Rescues that are kept for each machine.
 const KEPT: i64 = 20;
@@ -59,29 +59,26 @@ pub struct RescuePasswordRow {
 
 impl Reader {
     /// Whether a rescue that has not ended was sent to this address; `None`: to any.
-    pub async fn has_rescue_at(&self, ip: Option<Ipv4Addr>, now: UnixMs) -> Result<bool, StoreError> {
+    pub async fn has_rescue_at(&self, ip: Option<Ipv4Addr>, now: UnixMs) -> Result<bool> {
         let sql = "SELECT count(*) FROM rescues
             WHERE ended_at IS NULL AND expires_at > $2 AND ($1 IS NULL OR ip = $1)";
         Ok(self.count(sql, &[&ip, &now]).await? > 0)
     }
 
     /// Machines with a rescue that has expired and is not marked as ended.
-    pub async fn overdue_rescues(&self, now: UnixMs) -> Result<Vec<MachineId>, StoreError> {
+    pub async fn overdue_rescues(&self, now: UnixMs) -> Result<Vec<MachineId>> {
         let sql = "SELECT DISTINCT machine FROM rescues WHERE ended_at IS NULL AND expires_at <= $1";
         self.column(sql, &[&now]).await
     }
 
     /// The rescue of a ticket.
-    pub async fn rescue(&self, ticket: &[u8; 32]) -> Result<Option<RescueRow>, StoreError> {
+    pub async fn rescue(&self, ticket: &[u8; 32]) -> Result<Option<RescueRow>> {
         let sql = "SELECT machine, mac, ip, made_at, expires_at, opened_at, ended_at FROM rescues WHERE ticket = $1";
         self.row(sql, &[ticket]).await
     }
 
     /// The password of a machine.
-    pub async fn rescue_password(
-        &self,
-        machine: &MachineId,
-    ) -> Result<Option<RescuePasswordRow>, StoreError> {
+    pub async fn rescue_password(&self, machine: &MachineId) -> Result<Option<RescuePasswordRow>> {
         let sql = "SELECT digest, actor, expires_at, used_by, wrong, wrong_at FROM rescue_passwords WHERE machine = $1";
         self.row(sql, &[machine]).await
     }
@@ -89,7 +86,7 @@ impl Reader {
 
 impl Change {
     /// Stores a rescue whose script is sent; the oldest of the machine are deleted.
-    pub async fn add_rescue(&mut self, ticket: &[u8; 32], row: &RescueRow) -> Result<(), StoreError> {
+    pub async fn add_rescue(&mut self, ticket: &[u8; 32], row: &RescueRow) -> Result<()> {
         self.run(
             "INSERT INTO rescues (ticket, machine, mac, ip, made_at, expires_at, seq) VALUES ($1, $2, $3, $4, $5, $6,
                 (SELECT coalesce(max(seq), 0) + 1 FROM rescues WHERE machine = $2))",
@@ -100,13 +97,13 @@ impl Change {
     }
 
     /// The right password was typed.
-    pub async fn open_rescue(&mut self, ticket: &[u8; 32], at: UnixMs) -> Result<(), StoreError> {
+    pub async fn open_rescue(&mut self, ticket: &[u8; 32], at: UnixMs) -> Result<()> {
         let sql = "UPDATE rescues SET opened_at = coalesce(opened_at, $2) WHERE ticket = $1";
         self.run(sql, &[ticket, &at]).await
     }
 
     /// Ends all rescues of a machine. True: one of those that had not ended was opened.
-    pub async fn end_rescues(&mut self, machine: &MachineId, at: UnixMs) -> Result<bool, StoreError> {
+    pub async fn end_rescues(&mut self, machine: &MachineId, at: UnixMs) -> Result<bool> {
         let opened =
             "SELECT count(*) FROM rescues WHERE machine = $1 AND ended_at IS NULL AND opened_at IS NOT NULL";
         let opened = self.count(opened, &[machine]).await?;
@@ -116,11 +113,7 @@ impl Change {
     }
 
     /// Stores a password in place of the one before.
-    pub async fn put_rescue_password(
-        &mut self,
-        machine: &MachineId,
-        row: &RescuePasswordRow,
-    ) -> Result<(), StoreError> {
+    pub async fn put_rescue_password(&mut self, machine: &MachineId, row: &RescuePasswordRow) -> Result<()> {
         self.run(
             "INSERT INTO rescue_passwords (machine, digest, actor, expires_at, used_by, wrong, wrong_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7)

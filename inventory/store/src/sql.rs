@@ -11,9 +11,9 @@ use sqlx::error::BoxDynError;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteTypeInfo, SqliteValueRef};
 use sqlx::{Arguments, Decode, Encode, Type};
 
-use super::StoreError;
+use super::Result;
 
-pub(super) fn arguments(values: &[&dyn Value]) -> Result<SqliteArguments, StoreError> {
+pub(super) fn arguments(values: &[&dyn Value]) -> Result<SqliteArguments> {
     let mut arguments = SqliteArguments::default();
     for value in values {
         value.add_to(&mut arguments).map_err(sqlx::Error::Encode)?;

@@ -381,10 +381,14 @@ async fn what_became_of_loaders_is_kept_and_forgotten() {
         netboot_protocol::Loader::Snponly,
         netboot_protocol::Failure::Refused,
     )];
-    store.put_loader_trial(mac, &trial).await.unwrap();
-    store.put_loader_trial(mac, &trial).await.unwrap();
+    let mut change = store.begin().await.unwrap();
+    change.put_loader_trial(mac, &trial).await.unwrap();
+    change.put_loader_trial(mac, &trial).await.unwrap();
+    change.commit().await.unwrap();
     assert_eq!(store.loader_trials().await.unwrap(), [(mac, trial)]);
-    store.forget_loader_trials(&[mac]).await.unwrap();
+    let mut change = store.begin().await.unwrap();
+    change.forget_loader_trials(&[mac]).await.unwrap();
+    change.commit().await.unwrap();
     assert_eq!(store.loader_trials().await.unwrap(), []);
 }
 

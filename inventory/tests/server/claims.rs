@@ -65,7 +65,7 @@ async fn a_waiting_assignment_says_stop_when_the_alarm_comes() {
     let query = format!("?wait=20&seen={seen}");
     let (answer, _) = tokio::join!(honest.assignment(&site, &query), async {
         // Held by the map of bells, by this variable and by the waiting request.
-        let bell = site.core().memory.bell(&honest.id);
+        let bell = site.core().memory.sessions.bell(&honest.id);
         let begun = Instant::now();
         while Arc::strong_count(&bell) < 3 {
             assert!(begun.elapsed() < Duration::from_secs(20), "no request waits");
@@ -237,7 +237,7 @@ async fn who_is_not_heard_to_boot_gets_no_ticket_and_moves_nothing() {
     let site = Site::new().await;
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
-    let boot = service::boot_source::Boot::new(site.core(), 1, std::collections::HashMap::new());
+    let boot = service::boot::Boot::new(site.core(), 1, std::collections::HashMap::new());
     let asks = |firmware_asked| netboot::BootClient {
         mac: NIC,
         ip: Some(HOME),
@@ -269,7 +269,7 @@ async fn who_is_not_heard_to_boot_gets_no_ticket_and_moves_nothing() {
 #[tokio::test]
 async fn made_up_machines_are_bounded_and_forgotten() {
     let site = Site::with(|config| config.boot.enrolments_per_minute = 5).await;
-    let boot = service::boot_source::Boot::new(site.core(), 1, std::collections::HashMap::new());
+    let boot = service::boot::Boot::new(site.core(), 1, std::collections::HashMap::new());
     let mut held = 0;
     for n in 0..20 {
         let client = netboot::BootClient {

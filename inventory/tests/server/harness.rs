@@ -21,7 +21,7 @@ use inventory_api::report::{AssetReport, DiskFacts, FirmwareMode, NicFacts, Syst
 use inventory_api::{Mac, MachineId, Problem, Sha256Digest, UnixMs};
 use netboot::{BootClient, BootSource as _, ScriptOrder};
 use reqwest::{Client, Method, StatusCode};
-use service::boot_source::Boot;
+use service::boot::Boot;
 use service::core::{Clock, Core};
 use sha2::{Digest as _, Sha256};
 

@@ -461,7 +461,7 @@ async fn a_graceful_stop_answers_who_waits_and_ends() {
     let begin = std::time::Instant::now();
     let stopping = async {
         // The request has arrived once the machine was seen at the new time.
-        while core.memory.session(&agent.id).last_seen != Some(now) {
+        while core.memory.sessions.get(&agent.id).last_seen != Some(now) {
             assert!(
                 begin.elapsed().as_secs() < 20,
                 "waited 20 s for the question to arrive"

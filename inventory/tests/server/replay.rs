@@ -1,5 +1,6 @@
 //! Replaying the history through the transition function gives the stored state.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use config::Config;
@@ -9,8 +10,8 @@ use inventory_api::machine::Actor;
 use inventory_api::{MachineId, PlanId, UnixMs};
 use lifecycle::{AfterCheck, Event, IDENTITY_CONFLICT, State, transition};
 use proptest::prelude::*;
-use service::advance::{AdvanceError, advance, enroll};
 use service::core::{Clock, Core, Memory};
+use service::{AdvanceError, Turn};
 use store::Store;
 use tls::Authority;
 
@@ -102,6 +103,26 @@ fn events() -> impl Strategy<Value = Event> {
     ])
 }
 
+async fn core(dir: &Path, clock: Clock) -> Arc<Core> {
+    Arc::new(Core {
+        config: Config::new(dir.to_owned()),
+        store: Store::open(&dir.join("s.db")).await.unwrap(),
+        authority: Authority::open(&dir.join("ca"), clock.now()).unwrap(),
+        clock,
+        memory: Memory::default(),
+        stop: Default::default(),
+    })
+}
+
+async fn enroll(core: &Arc<Core>, id: &MachineId) {
+    let id = id.clone();
+    let work = async move |mut turn: Turn| {
+        turn.enroll(&id, "lab").await?;
+        turn.commit().await
+    };
+    core.turn(&Actor::Boot, work).await.unwrap();
+}
+
 /// S11: fetch and claim in a loop. Repeats become a count in two rows, and the history still replays.
 #[tokio::test]
 async fn a_machine_that_boots_again_and_again_fills_no_history() {
@@ -109,31 +130,21 @@ async fn a_machine_that_boots_again_and_again_fills_no_history() {
     let time = Arc::new(std::sync::atomic::AtomicI64::new(1_795_000_000_000));
     let tick = time.clone();
     let clock = Clock::new(move || UnixMs(tick.fetch_add(1000, std::sync::atomic::Ordering::SeqCst)));
-    let core = Core {
-        config: Config::new(dir.path().to_owned()),
-        store: Store::open(&dir.path().join("s.db")).await.unwrap(),
-        authority: Authority::open(&dir.path().join("ca"), clock.now()).unwrap(),
-        clock,
-        memory: Memory::default(),
-        stop: Default::default(),
-    };
+    let core = core(dir.path(), clock).await;
     let id: MachineId = "m-000000000001".parse().unwrap();
-    let mut change = core.store.begin().await.unwrap();
-    enroll(&core, &mut change, &id, "lab", &Actor::Boot)
-        .await
-        .unwrap();
-    change.commit().await.unwrap();
+    enroll(&core, &id).await;
     let script = || Event::ScriptGiven {
         target: BootTarget::MiniOs {
             purpose: Purpose::Commission,
         },
     };
-    let _ = advance(&core, &id, Event::Commission, &"test".into())
+    let _ = core
+        .advance(&id, Event::Commission, &"test".into())
         .await
         .unwrap();
     for _ in 0..50 {
-        let _ = advance(&core, &id, script(), &Actor::Boot).await.unwrap();
-        let _ = advance(&core, &id, Event::Claimed, &Actor::Agent).await.unwrap();
+        let _ = core.advance(&id, script(), &Actor::Boot).await.unwrap();
+        let _ = core.advance(&id, Event::Claimed, &Actor::Agent).await.unwrap();
     }
     assert_replays(&core.store, &id).await;
     let rows = core.store.history(&id, None, i64::MAX).await.unwrap();
@@ -148,7 +159,7 @@ async fn a_machine_that_boots_again_and_again_fills_no_history() {
             detail: n.to_string(),
         };
         refused |= matches!(
-            advance(&core, &id, event, &Actor::Agent).await,
+            core.advance(&id, event, &Actor::Agent).await,
             Err(AdvanceError::Refused(_))
         );
     }
@@ -170,21 +181,12 @@ proptest! {
             let time = Arc::new(std::sync::atomic::AtomicI64::new(1_795_000_000_000));
             let tick = time.clone();
             let clock = Clock::new(move || UnixMs(tick.fetch_add(1000, std::sync::atomic::Ordering::SeqCst)));
-            let core = Core {
-                config: Config::new(dir.path().to_owned()),
-                store: Store::open(&dir.path().join("s.db")).await.unwrap(),
-                authority: Authority::open(&dir.path().join("ca"), clock.now()).unwrap(),
-                clock,
-                memory: Memory::default(),
-                stop: Default::default(),
-            };
+            let core = core(dir.path(), clock).await;
             let id: MachineId = "m-000000000001".parse().unwrap();
-            let mut change = core.store.begin().await.unwrap();
-            enroll(&core, &mut change, &id, "lab", &Actor::Boot).await.unwrap();
-            change.commit().await.unwrap();
+            enroll(&core, &id).await;
             for event in events {
                 let before = core.store.machine(&id).await.unwrap().unwrap();
-                match advance(&core, &id, event, &"test".into()).await {
+                match core.advance(&id, event, &"test".into()).await {
                     Ok(done) => assert_eq!(done.before, before.state),
                     // Refused: nothing may have changed.
                     Err(AdvanceError::Refused(_)) => {

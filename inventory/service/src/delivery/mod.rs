@@ -1,144 +1,101 @@
-//! Orders, rack plan and hardware profiles: what is expected of each machine, and delivery progress.
+//! Purchase orders, racks and hardware profiles, and how far their delivery has come.
 
 mod import;
-mod profiles;
-mod recheck;
 mod remove;
-mod view;
 
-use inventory_api::agent::RunsOn;
-use inventory_api::check::{CheckResult, Expectation, HardwareProfile};
-use inventory_api::delivery::ExpectedFrom;
-use inventory_api::machine::Actor;
-use inventory_api::report::AssetReport;
-use inventory_api::task::Task;
-use inventory_api::{MachineId, Problem, UnixMs};
-use lifecycle::expectation::{check_chosen, choose, names, place_of, profile_name};
-use lifecycle::{Decision, State};
+use std::collections::{BTreeSet, HashMap};
 
-use super::Service;
-use super::agent::facts_of;
-use super::parts::{PartsNews, record};
-use store::{Change, MachineRow, StoreError};
+use inventory_api::check::HardwareProfile;
+use inventory_api::delivery::{
+    Order, OrderDelivery, OrderSummary, PlacedMachine, Placement, ProfileSummary, RackDelivery, RackView,
+    Receipt,
+};
+use lifecycle::delivery::{of_order, receipt_of, tally};
 
-pub use profiles::{ProfileMachine, ProfileMachines};
-pub(super) use view::missing;
+use crate::Service;
+use crate::check::first_finding;
+use crate::problem::{Result, unknown};
+use store::PlacedRow;
 
-/// A check and the expectation behind it.
-pub(super) struct Checked {
-    pub(super) result: CheckResult,
-    /// What the expectation comes from.
-    pub(super) from: ExpectedFrom,
-}
-
-impl Checked {
-    /// The machine's place in the rack plan, as text.
-    pub(super) fn place(&self) -> Option<String> {
-        self.from.placement.as_ref().map(files::import::place_name)
+fn placed(row: PlacedRow) -> PlacedMachine {
+    PlacedMachine {
+        placement: row.placement,
+        receipt: match &row.machine {
+            None => Receipt::Missing,
+            Some(_) => receipt_of(row.verdict),
+        },
+        machine: row.machine,
+        height_u: row.height_u,
+        finding: row.check.as_ref().and_then(first_finding),
+        findings: row.check.map_or(0, |c| c.findings.len() as u32),
     }
 }
 
 impl Service {
-    /// The expectation for the sender of this report. `requested`: hardware asked for by its deployment or
-    /// rule.
-    pub(super) async fn expectation_of(
-        &self,
-        report: &AssetReport,
-        requested: Option<&HardwareProfile>,
-    ) -> Result<Option<(Expectation, ExpectedFrom)>, Problem> {
-        let store = &self.core.store;
-        let names = names(report);
-        let places = store.placements_named(&names).await?;
-        let place = place_of(&names, &places);
-        let order = match place.and_then(|p| p.order.as_deref()) {
-            Some(number) => store.order(number).await?,
-            None => None,
-        };
-        let name = place.and_then(|p| profile_name(p, order.as_ref()));
-        let profile = match &name {
-            Some(name) => store.hardware_profile(name).await?,
-            None => None,
-        };
-        Ok(choose(place, name, profile, requested))
-    }
-
-    /// Checks a report. `runs_on`: the system that its boot facts are from. `None`: nothing is expected of
-    /// this machine.
-    pub(super) async fn check_report(
-        &self,
-        report: &AssetReport,
-        runs_on: RunsOn,
-        requested: Option<&HardwareProfile>,
-    ) -> Result<Option<Checked>, Problem> {
-        let chosen = self.expectation_of(report, requested).await?;
-        Ok(chosen.map(|(expectation, from)| Checked {
-            result: check_chosen(&expectation, &from, report, runs_on),
-            from,
-        }))
-    }
-
-    /// The hardware that a machine's deployment or a rule asks for.
-    pub(super) async fn requested_of(
-        &self,
-        row: &MachineRow,
-        report: &AssetReport,
-    ) -> Result<Option<HardwareProfile>, Problem> {
-        let by_deployment = match &row.state {
-            State::Deploying(_) | State::Deployed(_) | State::Releasing(_) | State::Failed(_) => true,
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Quarantined(_)
-            | State::Retired => false,
-        };
-        if by_deployment && let Some(request) = self.core.store.request(&row.id).await? {
-            return Ok(request.expected);
-        }
-        let facts = facts_of(row, report);
-        let config = &self.core.config;
-        Ok(match config.policy.decide(&facts, true) {
-            Decision::Deploy { profile, .. } => {
-                config.profiles.get(&profile).and_then(|r| r.expected.clone())
+    /// All purchase orders with their delivery progress.
+    pub async fn orders(&self) -> Result<Vec<OrderSummary>> {
+        let orders = self.core.store.orders().await?;
+        let mut by_order: HashMap<String, Vec<PlacedMachine>> = HashMap::new();
+        for row in self.core.store.placed().await? {
+            if let Some(number) = row.placement.order.clone() {
+                by_order.entry(number).or_default().push(placed(row));
             }
-            Decision::Hold { .. } | Decision::Commission { .. } => None,
+        }
+        let summary = |order: Order| {
+            let machines = by_order.remove(&order.number).unwrap_or_default();
+            let delivery = of_order(order, machines, |_| true);
+            OrderSummary {
+                items: delivery.order.items.len() as u32,
+                number: delivery.order.number,
+                tally: delivery.tally,
+            }
+        };
+        Ok(orders.into_iter().map(summary).collect())
+    }
+
+    /// One purchase order with its delivery progress.
+    pub async fn order(&self, number: &str) -> Result<OrderDelivery> {
+        let store = &self.core.store;
+        let order = store.order(number).await?;
+        let order = order.ok_or_else(|| unknown("order", number, "`slipway order list` shows all"))?;
+        let machines = store.placed_of_order(number).await?;
+        let profiles = store.hardware_profiles().await?;
+        let known: BTreeSet<String> = profiles.into_iter().map(|p| p.name).collect();
+        let machines = machines.into_iter().map(placed).collect();
+        Ok(of_order(order, machines, |name| known.contains(name)))
+    }
+
+    /// All racks of the plan with their delivery progress.
+    pub async fn racks(&self) -> Result<Vec<RackDelivery>> {
+        let places = self.core.store.placed().await?;
+        let places: Vec<PlacedMachine> = places.into_iter().map(placed).collect();
+        Ok(lifecycle::delivery::racks(&places))
+    }
+
+    /// One rack, unit by unit.
+    pub async fn rack(&self, room: &str, rack: &str) -> Result<RackView> {
+        let places = self.core.store.placed_in_rack(room, rack).await?;
+        if places.is_empty() {
+            let name = format!("{room} {rack}");
+            return Err(unknown("rack", &name, "`slipway rack list` shows all"));
+        }
+        let places: Vec<PlacedMachine> = places.into_iter().map(placed).collect();
+        Ok(RackView {
+            room: room.to_owned(),
+            rack: rack.to_owned(),
+            tally: tally(places.len() as u32, places.iter().map(|p| p.receipt)),
+            places,
         })
     }
-}
 
-impl Service {
-    /// Stores what follows from a report: names, check, parts. Runs in the report's transaction.
-    pub(super) async fn took_report(
-        &self,
-        change: &mut Change,
-        id: &MachineId,
-        report: &AssetReport,
-        nonce: &str,
-        checked: Option<&Checked>,
-        now: UnixMs,
-    ) -> Result<PartsNews, StoreError> {
-        let height = report
-            .chassis
-            .as_ref()
-            .and_then(|c| c.height_u)
-            .filter(|u| (1..=60).contains(u));
-        change.put_names(id, &names(report), height).await?;
-        match checked {
-            Some(c) => change.put_check(id, &c.result, &c.from, now).await?,
-            // Without an expectation the old verdict means nothing.
-            None => change.drop_check(id).await?,
-        }
-        record(&self.core, change, id, report, nonce, now).await
+    /// The hardware profiles.
+    pub async fn hardware_profiles(&self) -> Result<Vec<ProfileSummary>> {
+        Ok(self.core.store.hardware_profiles().await?)
     }
 
-    /// Runs after the commit of a report: asks other machines with the same part for a new report, and
-    /// announces the duplicates.
-    pub(super) async fn told_parts(&self, news: PartsNews) -> Result<(), Problem> {
-        for id in &news.ask {
-            self.add_task(id, &Task::Recheck {}, &Actor::Parts).await?;
-        }
-        for id in &news.duplicates {
-            self.core.memory.changed(id);
-        }
-        Ok(())
+    /// One hardware profile as imported.
+    pub async fn hardware_profile(&self, name: &str) -> Result<HardwareProfile> {
+        let profile = self.core.store.hardware_profile(name).await?;
+        profile.ok_or_else(|| unknown("hardware profile", name, "`slipway profile list` shows all"))
     }
 }

@@ -1,0 +1,12 @@
+//! Booting: what machines are given, what was heard from them, and which loaders work.
+
+pub(crate) mod journey;
+pub(crate) mod journeys;
+pub mod known_macs;
+pub(crate) mod loader_memory;
+mod loaders;
+pub mod missing;
+mod script;
+mod source;
+
+pub use source::Boot;
