@@ -5,12 +5,11 @@ use std::path::Path;
 
 use inventory_api::agent::*;
 use inventory_api::burn_in::{BurnInPart, BurnInRequest, BurnInResult};
-use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
-use inventory_api::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
-use inventory_api::plan::*;
-use inventory_api::report::*;
+use inventory_api::plan::Step;
+use inventory_api::report::{DiskFacts, Transport};
+use inventory_api::sample::{self, plan};
 use inventory_api::task::{Task, TaskOutcome, TaskReport};
-use inventory_api::{Mac, Problem, Sha256Digest, UnixMs};
+use inventory_api::{Problem, UnixMs};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -30,138 +29,12 @@ fn golden<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &
     );
 }
 
-const NIC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
-
-fn account() -> Account {
-    Account {
-        name: "alice".into(),
-        uid: Some(1500),
-        full_name: Some("Alice".into()),
-        shell: Some("/bin/bash".into()),
-        groups: vec!["operators".into()],
-        sudo: true,
-        ssh_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 alice".into()],
-        password_hash: Some("$6$salt$hash".into()),
-    }
-}
-
-fn job() -> CronJob {
-    CronJob {
-        name: "trim".into(),
-        schedule: "17 3 * * 0".into(),
-        user: "root".into(),
-        command: "fstrim -a".into(),
-    }
-}
-
-fn script() -> Script {
-    Script {
-        name: "setup".into(),
-        content: "#!/bin/sh\n".into(),
-        run: ScriptRun::FirstBoot,
-        path: None,
-        everyone: false,
-    }
-}
-
-fn root_mount() -> Mount {
-    Mount {
-        device: "UUID=0a".into(),
-        path: "/".into(),
-        kind: "ext4".into(),
-        options: "defaults".into(),
-        pass: 1,
-    }
-}
-
-fn plan() -> InstallPlan {
-    let partition = Partition {
-        number: 3,
-        name: "root".into(),
-        role: PartitionRole::Root,
-        guid: "0b".into(),
-        first_lba: 1_052_672,
-        last_lba: 12_580_863,
-    };
-    let source = ImageSource {
-        path: "/images/ab".into(),
-        channel: ImageChannel::Http,
-        sha256: Sha256Digest([0xab; 32]),
-        compressed_bytes: 1,
-        content_sha256: Sha256Digest([0xcd; 32]),
-        content_bytes: 2,
-    };
-    let nic = NicConfig {
-        mac: Some(NIC),
-        addresses: vec!["10.0.0.7/24".into()],
-        gateway: Some("10.0.0.1".into()),
-        dns: vec!["10.0.0.1".into()],
-    };
-    InstallPlan {
-        schema: PLAN_SCHEMA,
-        id: "p-0123456789abcdef".parse().unwrap(),
-        machine: "m-0123456789ab".parse().unwrap(),
-        made_at: UnixMs(1_790_000_000_000),
-        image: "debian-12".into(),
-        image_version: "1".into(),
-        hostname: "web-1".into(),
-        disk: DiskTarget {
-            serial: Some("S1".into()),
-            wwn: Some("naa.5".into()),
-            model: Some("Disk".into()),
-            size_bytes: 6_442_450_944,
-            block_bytes: 512,
-            removable: false,
-        },
-        steps: vec![
-            Step::EraseDisk {},
-            Step::Partition {
-                disk_guid: "0c".into(),
-                partitions: vec![partition],
-            },
-            Step::MakeFat {
-                partition: 2,
-                volume_id: "1A2B-3C4D".into(),
-                label: "ESP".into(),
-            },
-            Step::WriteImage {
-                partition: 3,
-                source,
-                uuid: "0a".into(),
-            },
-            Step::Bootloader {
-                bios_partition: 1,
-                esp_partition: 2,
-                root_partition: 3,
-                root_uuid: "0a".into(),
-                kernel_args: vec!["quiet".into()],
-            },
-            Step::Fstab {
-                mounts: vec![root_mount()],
-            },
-            Step::Hostname {
-                hostname: "web-1".into(),
-            },
-            Step::Network { nics: vec![nic] },
-            Step::Accounts {
-                accounts: vec![account()],
-            },
-            Step::Cron { jobs: vec![job()] },
-            Step::Scripts {
-                scripts: vec![script()],
-            },
-            Step::Agent {},
-            Step::Finish {},
-        ],
-    }
-}
-
 #[test]
 fn claim() {
     let request = ClaimRequest {
         ticket: "0123".into(),
         csr_pem: "PEM".into(),
-        boot_mac: NIC,
+        boot_mac: sample::mac(4),
         agent_version: "0.1.0".into(),
     };
     golden("claim-request", &request);
@@ -180,67 +53,18 @@ fn claim() {
 
 #[test]
 fn report() {
-    let report = AssetReport {
-        schema: REPORT_SCHEMA,
-        agent_version: "0.1.0".into(),
-        boot: BootFacts {
-            mode: Some(FirmwareMode::Uefi),
-            boot_mac: Some(NIC),
-            ..Default::default()
-        },
-        system: Some(SystemFacts {
-            serial: Some("S".into()),
-            ..Default::default()
-        }),
-        board: Some(BoardFacts::default()),
-        chassis: Some(ChassisFacts::default()),
-        firmware: Some(FirmwareFacts::default()),
-        cpu: Some(CpuFacts {
-            processors: vec![ProcessorFacts::default()],
-            ..Default::default()
-        }),
-        memory: MemoryFacts {
-            usable_bytes: Some(1),
-            slots: vec![MemorySlot::default()],
-            ..Default::default()
-        },
-        disks: vec![DiskFacts {
-            transport: Some(Transport::Nvme),
-            ..Default::default()
-        }],
-        nics: vec![NicFacts {
-            mac: Some(NIC),
-            ..Default::default()
-        }],
-        problems: vec![CollectorProblem {
-            collector: "smbios".into(),
-            detail: "no table".into(),
-        }],
-        ..Default::default()
-    };
     golden(
         "report-request",
         &ReportRequest {
             nonce: "00".into(),
             runs_on: RunsOn::MiniOs,
-            report: Box::new(report),
+            report: Box::new(sample::report()),
         },
     );
-    let finding = Finding {
-        code: "memory-total".into(),
-        place: "memory".into(),
-        expected: "64 GiB".into(),
-        found: "32 GiB".into(),
-        severity: Severity::Error,
-        sentence: "64 GiB of memory are expected; found: 32 GiB.".into(),
-    };
     golden(
         "report-response",
         &ReportResponse {
-            check: Some(CheckResult {
-                verdict: Verdict::Fail,
-                findings: vec![finding],
-            }),
+            check: Some(sample::failed_check()),
             message: "m".into(),
             place: Some("rack A12, unit 7".into()),
             page_url: Some("https://server/at/m-0123456789ab".into()),
@@ -300,13 +124,19 @@ fn tasks() {
 
 #[test]
 fn assignments() {
-    let expect = VerifyRequest {
-        hostname: "web-1".into(),
-        accounts: vec![account()],
-        cron: vec![job()],
-        scripts: vec![script()],
-        mounts: vec![root_mount()],
+    let mut expect = VerifyRequest {
+        hostname: plan().hostname,
+        ..VerifyRequest::default()
     };
+    for step in plan().steps {
+        match step {
+            Step::Accounts { accounts } => expect.accounts = accounts,
+            Step::Cron { jobs } => expect.cron = jobs,
+            Step::Scripts { scripts } => expect.scripts = scripts,
+            Step::Fstab { mounts } => expect.mounts = mounts,
+            _ => {}
+        }
+    }
     let all = [
         ("wait", Assignment::Wait { message: "m".into() }),
         ("report", Assignment::Report {}),

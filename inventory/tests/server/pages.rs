@@ -248,6 +248,20 @@ async fn a_delivery_is_seen_on_every_page() {
     assert_eq!(marked.count(), 2);
 }
 
+/// A page says how long ago something was by the server's clock, which a test can move.
+#[tokio::test]
+async fn pages_tell_the_time_by_the_clock_of_the_service() {
+    let site = Site::new().await;
+    let agent = site.boot(nic(1)).await;
+    send(&site, &agent, &server(1), RunsOn::MiniOs).await;
+    site.pass(7200);
+    let browser = Browser::open(&site).await;
+    let stamp = format!("name=\"server-time\" content=\"{}\"", site.core().clock.now().0);
+    has(&browser.page(&site, "/machines").await, &["2 h ago", &stamp]);
+    let phone = browser.page(&site, &format!("/p/{}", agent.id)).await;
+    has(&phone, &["reported 2 h ago"]);
+}
+
 #[tokio::test]
 async fn a_file_is_taken_in_on_a_page_whole_or_not_at_all() {
     let site = Site::new().await;
@@ -281,7 +295,7 @@ async fn a_file_is_taken_in_on_a_page_whole_or_not_at_all() {
     has(
         &page,
         &[
-            "Orders: 2 added, 0 changed, 0 as before",
+            "Orders: 2 added, 0 changed, 0 unchanged",
             "PO-2 (new)",
             "not known yet",
             "href=\"/orders\"",
@@ -301,7 +315,7 @@ async fn a_file_is_taken_in_on_a_page_whole_or_not_at_all() {
     has(&page, &["Racks: 3000 added"]);
     let (status, page) = browser.submit(&site, "/import", &form("cables", good)).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    has(&page, &["Say what the file holds"]);
+    has(&page, &["Choose what the file contains"]);
 }
 
 /// The view models have a similar test with made-up machines; this one covers the pages that need a whole

@@ -4,21 +4,33 @@
 
 mod assets;
 mod conflict;
-mod delivery;
 mod events;
 mod guard;
+mod hardware_profiles;
+mod images;
 mod import;
-mod network;
-mod pages;
+mod machine;
+mod machines;
+mod networks;
+mod orders;
+mod page;
+mod parts;
+mod phone;
+mod profiles;
+mod racks;
 mod session;
-pub mod view;
+mod sign_in;
+#[cfg(test)]
+mod tests;
+mod verb;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::get;
+use axum::response::Redirect;
+use axum::routing::{get, post};
 
 use service::Service;
 
@@ -40,62 +52,50 @@ pub fn router(service: Arc<Service>) -> Router {
         sessions: Arc::default(),
     };
     Router::new()
-        .route("/", get(pages::root))
-        .route("/sign-in", get(pages::sign_in_page).post(pages::sign_in))
-        .route("/sign-out", axum::routing::post(pages::sign_out))
-        .route("/machines", get(pages::machines))
-        .route("/machines/{id}", get(pages::machine_overview))
+        .route("/", get(async || Redirect::to("/machines")))
+        .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/machines", get(machines::page))
+        .route("/machines/{id}", get(machine::overview))
         .route(
             "/machines/{id}/conflict",
             get(conflict::page).post(conflict::resolve),
         )
-        .route("/machines/{id}/{tab}", get(pages::machine))
-        .route("/machines/{id}/do/{verb}", get(pages::ask).post(pages::act))
-        .route(
-            "/machines/{id}/task/{what}",
-            axum::routing::post(delivery::machine_task),
-        )
+        .route("/machines/{id}/{tab}", get(machine::tab))
+        .route("/machines/{id}/do/{verb}", get(verb::ask).post(verb::act))
+        .route("/machines/{id}/task/{what}", post(phone::machine_task))
+        .route("/machines/{id}/loader/{mac}", post(machine::forget_loader))
         .route(
             "/import",
             get(import::page)
                 .post(import::take)
                 .layer(DefaultBodyLimit::max(import::MAX_FORM)),
         )
-        .route("/orders", get(delivery::orders))
-        .route("/orders/{number}", get(delivery::order))
-        .route("/orders/{number}/delivery.csv", get(delivery::order_csv))
-        .route("/racks", get(delivery::racks))
-        .route("/racks/{room}/{rack}", get(delivery::rack))
-        .route("/hardware-profiles", get(delivery::hardware_profiles))
-        .route("/hardware-profiles/{name}", get(delivery::hardware_profile))
-        .route("/parts/{serial}", get(delivery::part))
-        .route("/p", get(delivery::phone_ask))
-        .route("/p/{key}", get(delivery::phone))
-        .route("/p/{key}/{what}", axum::routing::post(delivery::phone_task))
-        .route("/networks", get(network::page))
-        .route(
-            "/networks/{name}/reservations/{mac}",
-            axum::routing::post(network::unreserve),
-        )
+        .route("/orders", get(orders::list))
+        .route("/orders/{number}", get(orders::page))
+        .route("/orders/{number}/delivery.csv", get(orders::csv))
+        .route("/racks", get(racks::list))
+        .route("/racks/{room}/{rack}", get(racks::page))
+        .route("/hardware-profiles", get(hardware_profiles::list))
+        .route("/hardware-profiles/{name}", get(hardware_profiles::page))
+        .route("/parts/{serial}", get(parts::page))
+        .route("/p", get(phone::phone_ask))
+        .route("/p/{key}", get(phone::phone))
+        .route("/p/{key}/{what}", post(phone::phone_task))
+        .route("/networks", get(networks::page))
+        .route("/networks/{name}/reservations/{mac}", post(networks::unreserve))
         .route(
             "/networks/{name}/quarantine/{address}",
-            axum::routing::post(network::end_quarantine),
+            post(networks::end_quarantine),
         )
-        .route(
-            "/networks/loaders/{model}",
-            axum::routing::post(network::forget_model),
-        )
-        .route(
-            "/machines/{id}/loader/{mac}",
-            axum::routing::post(network::forget_loader),
-        )
-        .route("/images", get(pages::images))
-        .route("/profiles", get(pages::profiles))
+        .route("/networks/loaders/{model}", post(networks::forget_model))
+        .route("/images", get(images::page))
+        .route("/profiles", get(profiles::page))
         .route("/events", get(events::stream))
         .route("/static/{file}", get(assets::serve))
-        .fallback(pages::not_found)
+        .fallback(page::not_found)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn(pages::problems))
+        .layer(middleware::from_fn_with_state(ui.clone(), page::problems))
         .layer(middleware::from_fn(guard::guard))
         .with_state(ui)
 }

@@ -13,8 +13,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::Ui;
-use super::pages::{PageError, Who, shell};
-use super::view::Shell;
+use super::page::{PageError, Shell, Who};
 use service::{Actor, Login, Service};
 use tls::Seat;
 
@@ -110,6 +109,7 @@ pub(crate) async fn actor(ui: &Ui, headers: &HeaderMap) -> Result<Option<Login>,
 
 /// Extractor: a request of a signed-in user, with its path parameters.
 pub(crate) struct SignedIn<P = ()> {
+    ui: Ui,
     pub(crate) service: Arc<Service>,
     pub(crate) actor: Actor,
     pub(crate) path: P,
@@ -117,8 +117,8 @@ pub(crate) struct SignedIn<P = ()> {
 
 impl<P> SignedIn<P> {
     /// The page frame for this user.
-    pub(crate) fn shell(&self, title: impl Into<String>, section: &'static str) -> Shell {
-        shell(title, section, Some(&self.actor))
+    pub(crate) fn shell(&self, title: &str, section: &'static str) -> Shell {
+        self.ui.shell(title, section, Some(&self.actor))
     }
 }
 
@@ -140,6 +140,7 @@ impl<P: DeserializeOwned + Send> FromRequestParts<Ui> for SignedIn<P> {
                 let path = Path::from_request_parts(parts, ui).await;
                 let Path(path) = path.map_err(IntoResponse::into_response)?;
                 Ok(SignedIn {
+                    ui: ui.clone(),
                     service: ui.service.clone(),
                     actor: login.actor,
                     path,

@@ -13,10 +13,11 @@ use agent_install::{ByteStream, Credentials, FetchError, Link, Patience, Site};
 use bytes::Bytes;
 use futures::StreamExt;
 use inventory_api::agent::{Permission, Progress, StepOutcome, StepReport};
-use inventory_api::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
-use inventory_api::id::{Sha256Digest, UnixMs};
-use inventory_api::plan::*;
+use inventory_api::deploy::{Account, NicConfig};
+use inventory_api::id::Sha256Digest;
+use inventory_api::plan::{DiskTarget, ImageSource, InstallPlan, Step};
 use inventory_api::report::DiskFacts;
+use inventory_api::sample;
 
 pub const MIB: u64 = 1 << 20;
 pub const DISK: u64 = 600 * MIB;
@@ -196,145 +197,59 @@ fn root_dir(root: &Path) {
     }
 }
 
-/// A plan as made by lifecycle, for a disk of `size` bytes.
+/// The sample's plan, for a disk of `size` bytes.
 pub fn plan(image: &[u8], content: &[u8], size: u64) -> InstallPlan {
-    let lba = |byte: u64| byte / 512;
-    let part = |number, name: &str, role, guid: &str, from: u64, to: u64| Partition {
-        number,
-        name: name.into(),
-        role,
-        guid: guid.into(),
-        first_lba: lba(from),
-        last_lba: lba(to) - 1,
+    let mut plan = sample::plan();
+    plan.machine = "m-0123456789ab".parse().expect("an id");
+    plan.hostname = "web-1".into();
+    plan.disk = DiskTarget {
+        serial: Some("S1".into()),
+        wwn: None,
+        model: None,
+        size_bytes: size,
+        ..plan.disk
     };
-    let partitions = vec![
-        part(
-            1,
-            "bios-boot",
-            PartitionRole::BiosBoot,
-            "11111111-1111-4111-8111-111111111111",
-            MIB,
-            2 * MIB,
-        ),
-        part(
-            2,
-            "esp",
-            PartitionRole::Esp,
-            "22222222-2222-4222-8222-222222222222",
-            2 * MIB,
-            258 * MIB,
-        ),
-        part(
-            3,
-            "root",
-            PartitionRole::Root,
-            "33333333-3333-4333-8333-333333333333",
-            258 * MIB,
-            size - MIB,
-        ),
-    ];
-    let source = ImageSource {
-        path: "/images/test".into(),
-        channel: ImageChannel::Http,
-        sha256: sha256(image),
-        compressed_bytes: image.len() as u64,
-        content_sha256: sha256(content),
-        content_bytes: content.len() as u64,
-    };
-    let mount = |device: &str, path: &str, kind: &str, pass| Mount {
-        device: device.into(),
-        path: path.into(),
-        kind: kind.into(),
-        options: "defaults".into(),
-        pass,
-    };
-    InstallPlan {
-        schema: PLAN_SCHEMA,
-        id: "p-0123456789abcdef".parse().expect("an id"),
-        machine: "m-0123456789ab".parse().expect("an id"),
-        made_at: UnixMs(0),
-        image: "test".into(),
-        image_version: "1".into(),
-        hostname: "web-1".into(),
-        disk: DiskTarget {
-            serial: Some("S1".into()),
-            wwn: None,
-            model: None,
-            size_bytes: size,
-            block_bytes: 512,
-            removable: false,
-        },
-        steps: vec![
-            Step::EraseDisk {},
-            Step::Partition {
-                disk_guid: "00000000-0000-4000-8000-000000000001".into(),
-                partitions,
-            },
-            Step::MakeFat {
-                partition: 2,
-                volume_id: "1A2B-3C4D".into(),
-                label: "ESP".into(),
-            },
-            Step::WriteImage {
-                partition: 3,
-                source,
-                uuid: ROOT_UUID.into(),
-            },
-            Step::Bootloader {
-                bios_partition: 1,
-                esp_partition: 2,
-                root_partition: 3,
-                root_uuid: ROOT_UUID.into(),
-                kernel_args: vec!["console=tty0".into(), "console=ttyS0,115200".into()],
-            },
-            Step::Fstab {
-                mounts: vec![
-                    mount(&format!("UUID={ROOT_UUID}"), "/", "ext4", 1),
-                    mount("UUID=1A2B-3C4D", "/boot/efi", "vfat", 2),
-                ],
-            },
-            Step::Hostname {
-                hostname: "web-1".into(),
-            },
-            Step::Network {
-                nics: vec![NicConfig {
-                    mac: "52:54:00:12:34:56".parse().ok(),
+    for step in &mut plan.steps {
+        match step {
+            Step::Partition { partitions, .. } => {
+                let starts = [MIB, 2 * MIB, 258 * MIB, size - MIB];
+                for (part, range) in partitions.iter_mut().zip(starts.windows(2)) {
+                    part.guid = format!("{0}0000000-0000-4000-8000-000000000000", part.number);
+                    (part.first_lba, part.last_lba) = (range[0] / 512, range[1] / 512 - 1);
+                }
+            }
+            Step::WriteImage { source, uuid, .. } => {
+                source.path = "/images/test".into();
+                (source.sha256, source.compressed_bytes) = (sha256(image), image.len() as u64);
+                (source.content_sha256, source.content_bytes) = (sha256(content), content.len() as u64);
+                *uuid = ROOT_UUID.into();
+            }
+            Step::Bootloader { root_uuid, .. } => *root_uuid = ROOT_UUID.into(),
+            Step::Fstab { mounts } => mounts[0].device = format!("UUID={ROOT_UUID}"),
+            Step::Hostname { hostname } => hostname.clone_from(&plan.hostname),
+            Step::Network { nics } => {
+                nics[0] = NicConfig {
                     addresses: vec![],
                     gateway: None,
                     dns: vec![],
-                }],
-            },
-            Step::Accounts {
-                accounts: vec![Account {
-                    name: "alice".into(),
+                    ..nics[0].clone()
+                };
+            }
+            Step::Accounts { accounts } => {
+                accounts.truncate(1);
+                accounts[0] = Account {
                     groups: vec!["sudo".into()],
-                    sudo: true,
                     ssh_keys: vec![KEY.into()],
                     password_hash: Some(HASH.into()),
-                    ..Account::default()
-                }],
-            },
-            Step::Cron {
-                jobs: vec![CronJob {
-                    name: "backup".into(),
-                    schedule: "@daily".into(),
-                    user: "alice".into(),
-                    command: "/bin/true".into(),
-                }],
-            },
-            Step::Scripts {
-                scripts: vec![Script {
-                    name: "setup".into(),
-                    content: "#!/bin/sh\necho hello\n".into(),
-                    run: ScriptRun::FirstBoot,
-                    path: None,
-                    everyone: false,
-                }],
-            },
-            Step::Agent {},
-            Step::Finish {},
-        ],
+                    ..accounts[0].clone()
+                };
+            }
+            Step::Cron { jobs } => jobs[0].user = "alice".into(),
+            Step::Scripts { scripts } => scripts.truncate(1),
+            _ => {}
+        }
     }
+    plan
 }
 
 /// The other end of the link, in memory.

@@ -149,7 +149,7 @@ async fn a_loop_device_with_a_real_file_system() {
         .expect("debugfs");
     let stat = String::from_utf8_lossy(&stat.stdout).into_owned();
     assert!(
-        stat.contains("Mode:  0700") && stat.contains("User:  1000   Group:  1000"),
+        stat.contains("Mode:  0700") && stat.contains("User:  1500   Group:  1500"),
         "{stat}"
     );
 

@@ -93,20 +93,20 @@ async fn the_new_system_has_its_settings() {
     assert!(
         bench
             .root_file("etc/fstab")
-            .contains("UUID=1A2B-3C4D /boot/efi vfat defaults 0 2\n")
+            .contains("UUID=1A2B-3C4D /boot/efi vfat umask=0077 0 2\n")
     );
     assert_eq!(bench.root_file("etc/hostname"), "web-1\n");
     assert_eq!(bench.root_file("etc/machine-id"), "");
     assert!(!bench.path("root/etc/ssh/ssh_host_rsa_key").exists());
     assert!(
         bench
-            .root_file("etc/systemd/network/10-slipway-525400123456.network")
+            .root_file("etc/systemd/network/10-slipway-5254001a2b04.network")
             .contains("DHCP=yes")
     );
     assert!(
         bench
             .root_file("etc/passwd")
-            .ends_with("\nalice:x:1000:1000::/home/alice:/bin/bash\n")
+            .ends_with("\nalice:x:1500:1500:Alice Berg,,,:/home/alice:/bin/bash\n")
     );
     assert_eq!(
         bench.root_file("home/alice/.ssh/authorized_keys"),
@@ -121,12 +121,12 @@ async fn the_new_system_has_its_settings() {
     assert!(
         bench
             .root_file("etc/cron.d/slipway-backup")
-            .ends_with("\n@daily alice /bin/true\n")
+            .ends_with("\n17 3 * * * alice /usr/local/sbin/backup --all\n")
     );
     assert!(
         bench
             .root_file("usr/local/lib/slipway/firstboot.d/setup")
-            .contains("echo hello")
+            .contains("nginx")
     );
     assert_eq!(
         bench.root_file("usr/local/sbin/slipway-agent"),
