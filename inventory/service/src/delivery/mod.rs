@@ -7,8 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{
-    Order, OrderDelivery, OrderSummary, PlacedMachine, Placement, ProfileSummary, RackDelivery, RackView,
-    Receipt,
+    Order, OrderDelivery, OrderSummary, PlacedMachine, ProfileSummary, RackDelivery, RackView, Receipt,
 };
 use lifecycle::delivery::{of_order, receipt_of, tally};
 
