@@ -4,12 +4,14 @@ mod authority;
 mod bounds;
 mod broken;
 mod listener;
+mod request;
 
-pub use authority::{Authority, CertificateAndKey, CsrError, Issued, SigningRequest, TlsError};
+pub use authority::{Authority, CertificateAndKey, Issued, TlsError};
 pub use broken::{BrokenHandshakes, BrokenTls};
 pub use listener::{
     Limits, OnBroken, Peer, PeerCertificate, Seat, ServerCertificate, StandingOf, serve, server_config,
 };
+pub use request::{CsrError, SigningRequest};
 
 #[cfg(test)]
 fn now() -> inventory_api::UnixMs {

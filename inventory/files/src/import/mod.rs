@@ -1,6 +1,7 @@
 //! Reads files of purchase orders, hardware profiles and racks into entries, or lists their faults. Stores
 //! nothing.
 
+mod fault;
 mod json;
 mod table;
 #[cfg(test)]
@@ -8,12 +9,12 @@ mod tests;
 mod values;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
+pub use fault::Fault;
+use fault::Faults;
 use inventory_api::Problem;
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{Order, OrderItem, Placement, PlannedPort};
-
 use inventory_api::problem::problem;
 use serde::de::DeserializeOwned;
 use table::Row;
@@ -23,8 +24,6 @@ use values::FieldFault;
 pub const MAX_BYTES: usize = 16 << 20;
 /// Most rows of a CSV file or entries of a JSON file.
 const MAX_ROWS: usize = 200_000;
-/// Faults listed per file; there may be one per row.
-const MAX_FAULTS: usize = 50;
 /// Most cables of one machine.
 const MAX_PORTS: usize = 64;
 /// Most machines of one item.
@@ -103,83 +102,6 @@ pub struct Entry<T> {
     pub line: u64,
 }
 
-/// An error in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Line, from 1.
-    pub line: u64,
-    /// Cell of a CSV file or character of a JSON file, from 1. 0: the whole line.
-    pub column: u64,
-    /// Name of the column or field; may be empty.
-    pub field: String,
-    /// What is wrong and what was expected.
-    pub detail: String,
-}
-
-impl Fault {
-    /// A fault; see the fields.
-    pub fn new(line: u64, column: u64, field: impl Into<String>, detail: impl Into<String>) -> Fault {
-        Fault {
-            line,
-            column,
-            field: field.into(),
-            detail: detail.into(),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}", self.line)?;
-        if self.column > 0 {
-            write!(f, ", column {}", self.column)?;
-        }
-        if !self.field.is_empty() {
-            write!(f, " ({})", self.field)?;
-        }
-        write!(f, ": {}", self.detail)
-    }
-}
-
-/// The faults of a file: at most [`MAX_FAULTS`], and the number of the rest.
-#[derive(Default)]
-struct Faults {
-    named: Vec<Fault>,
-    more: usize,
-}
-
-impl Faults {
-    fn add(&mut self, fault: Fault) {
-        if self.named.len() < MAX_FAULTS {
-            self.named.push(fault);
-        } else {
-            self.more += 1;
-        }
-    }
-
-    /// The value of a cell. If it has a fault, records that and returns the default.
-    fn take<T: Default>(&mut self, cell: Result<T, Fault>) -> T {
-        cell.unwrap_or_else(|fault| {
-            self.add(fault);
-            T::default()
-        })
-    }
-
-    fn or<T>(self, value: T) -> Result<T, Vec<Fault>> {
-        if self.named.is_empty() {
-            return Ok(value);
-        }
-        let mut named = self.named;
-        named.sort_by_key(|f| (f.line, f.column));
-        if self.more > 0
-            && let Some(last) = named.last_mut()
-        {
-            last.detail.push_str(&format!(" (and {} more errors)", self.more));
-        }
-        Err(named)
-    }
-}
-
 /// The problem that lists the faults of a file.
 pub fn refused(faults: &[Fault]) -> Problem {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -206,7 +128,7 @@ fn read<T: DeserializeOwned>(
         Format::Json => json::entries(bytes).map_err(|fault| vec![fault])?,
         Format::Csv => csv(bytes, &mut faults),
     };
-    if faults.named.is_empty() {
+    if faults.is_empty() {
         for entry in &entries {
             check(entry, &mut faults);
         }

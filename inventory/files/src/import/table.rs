@@ -41,7 +41,7 @@ pub(super) fn rows(
         }
     };
     check_heading(&columns, above + 1, needed, known, faults);
-    if !faults.named.is_empty() {
+    if !faults.is_empty() {
         return rows;
     }
     let mut lines = Lines {
@@ -76,7 +76,7 @@ pub(super) fn rows(
         }
         rows.push(row);
     }
-    if rows.is_empty() && faults.named.is_empty() {
+    if rows.is_empty() && faults.is_empty() {
         faults.add(Fault::new(above + 1, 0, "", "the file has no rows"));
     }
     rows

@@ -1,3 +1,4 @@
+use super::fault::MAX_FAULTS;
 use super::*;
 use proptest::prelude::*;
 
