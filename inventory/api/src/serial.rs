@@ -135,7 +135,7 @@ pub fn bare(text: &str) -> String {
         .collect()
 }
 
-/// Whether a text (in lower case, without blanks and punctuation) is only a placeholder.
+/// Whether a text (in lower case, without blanks and most punctuation) is only a placeholder.
 pub fn is_placeholder(text: &str) -> bool {
     PLACEHOLDERS.contains(&text)
 }

@@ -5,6 +5,9 @@ use inventory_api::agent::{Assignment, RunsOn};
 use inventory_api::plan::InstallPlan;
 use inventory_api::task::Task;
 
+use crate::state::State::{
+    Commissioning, Deployed, Deploying, Failed, New, Quarantined, Ready, Releasing, Retired,
+};
 use crate::state::{DeployPhase, State};
 use crate::status::status_sentence;
 
@@ -22,36 +25,26 @@ pub struct AgentSession<'a> {
 /// The assignment. An agent that has not reported since it started is asked for its report first.
 pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
     let message = status_sentence(state);
-    if let (State::Retired, Some(machine), None | Some(RunsOn::MiniOs | RunsOn::Unknown)) =
+    if let (Retired, Some(machine), None | Some(RunsOn::MiniOs | RunsOn::Unknown)) =
         (state, session.folded_into, session.runs_on)
     {
         return Assignment::Reboot {
             message: format!("This is machine {machine}. It reboots as that one."),
         };
     }
-    let installed = session.runs_on.map(|on| match on {
-        RunsOn::Installed => true,
-        RunsOn::MiniOs | RunsOn::Unknown => false,
-    });
+    let installed = session.runs_on.map(|on| on == RunsOn::Installed);
     match (state, installed) {
-        (State::Quarantined(_) | State::Retired, _) => Assignment::Stop { message },
-        (
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Failed(_),
-            None,
-        ) => Assignment::Report {},
-        (State::New | State::Ready(_) | State::Failed(_), Some(_)) => Assignment::Wait { message },
-        (State::Deployed(_), Some(true)) => Assignment::Wait { message },
+        (Quarantined(_) | Retired, _) => Assignment::Stop { message },
+        (New | Commissioning(_) | Ready(_) | Deploying(_) | Deployed(_) | Releasing(_) | Failed(_), None) => {
+            Assignment::Report {}
+        }
+        (New | Ready(_) | Failed(_), Some(_)) => Assignment::Wait { message },
+        (Deployed(_), Some(true)) => Assignment::Wait { message },
         // A mini-os that still runs on a deployed machine missed its reboot.
-        (State::Deployed(_), Some(false)) => Assignment::Reboot { message },
-        (State::Commissioning(_), Some(false)) => Assignment::Report {},
-        (State::Commissioning(_), Some(true)) => Assignment::Reboot { message },
-        (State::Deploying(d), Some(false)) => match (&d.phase, session.plan) {
+        (Deployed(_), Some(false)) => Assignment::Reboot { message },
+        (Commissioning(_), Some(false)) => Assignment::Report {},
+        (Commissioning(_), Some(true)) => Assignment::Reboot { message },
+        (Deploying(d), Some(false)) => match (&d.phase, session.plan) {
             (DeployPhase::Boot { .. }, _) => Assignment::Report {},
             (DeployPhase::Installing { .. }, Some(plan)) => Assignment::Install {
                 plan: Box::new(plan.clone()),
@@ -61,7 +54,7 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
                 Assignment::Reboot { message }
             }
         },
-        (State::Deploying(d), Some(true)) => match (&d.phase, session.plan) {
+        (Deploying(d), Some(true)) => match (&d.phase, session.plan) {
             (DeployPhase::Boot { .. } | DeployPhase::Installing { .. }, _) => Assignment::Reboot { message },
             (DeployPhase::AwaitLocalBoot { .. }, _) => Assignment::Report {},
             (DeployPhase::Verifying, Some(plan)) => Assignment::Verify {
@@ -70,11 +63,11 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
             },
             (DeployPhase::Verifying, None) => Assignment::Wait { message },
         },
-        (State::Releasing(_), Some(true)) => Assignment::Reboot { message },
-        (State::Releasing(r), Some(false)) if r.wiping => Assignment::Wipe {
+        (Releasing(_), Some(true)) => Assignment::Reboot { message },
+        (Releasing(r), Some(false)) if r.wiping => Assignment::Wipe {
             disks: session.plan.iter().map(|plan| plan.disk.clone()).collect(),
         },
-        (State::Releasing(_), Some(false)) => Assignment::Report {},
+        (Releasing(_), Some(false)) => Assignment::Report {},
     }
 }
 

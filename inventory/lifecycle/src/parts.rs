@@ -73,10 +73,8 @@ pub fn parts(report: &AssetReport) -> Vec<Part> {
         let model = p.part.clone().or_else(|| p.model.clone());
         found.add(PartKind::Cpu, &p.serial, &p.manufacturer, &model, place);
     }
-    for s in report.memory.slots.iter().take(MAX_PARTS) {
-        if s.populated == Some(false) {
-            continue;
-        }
+    let slots = report.memory.slots.iter().take(MAX_PARTS);
+    for s in slots.filter(|slot| slot.populated != Some(false)) {
         let place = match (&s.slot, &s.bank) {
             (Some(slot), Some(bank)) => format!("{slot} ({bank})"),
             (Some(one), None) | (None, Some(one)) => one.clone(),
@@ -109,10 +107,12 @@ pub fn parts(report: &AssetReport) -> Vec<Part> {
         let model = g.name.clone().or_else(|| g.pci_id.clone());
         found.add(PartKind::Gpu, &g.serial, &None, &model, &g.pci);
     }
-    for p in report.power_supplies.iter().take(MAX_PARTS) {
-        if p.present == Some(false) {
-            continue;
-        }
+    for p in report
+        .power_supplies
+        .iter()
+        .take(MAX_PARTS)
+        .filter(|p| p.is_there())
+    {
         let place = p
             .location
             .as_ref()

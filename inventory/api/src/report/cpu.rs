@@ -82,6 +82,13 @@ pub struct ProcessorFacts {
     pub upgrade: Option<String>,
 }
 
+impl ProcessorFacts {
+    /// Whether there is a processor, as far as the table tells, and not an empty socket.
+    pub fn is_there(&self) -> bool {
+        self.populated != Some(false)
+    }
+}
+
 /// Caches of one level and kind, as the kernel reports them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

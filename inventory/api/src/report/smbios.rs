@@ -141,3 +141,10 @@ pub struct PowerSupply {
     /// Whether it can be replaced while the machine runs.
     pub hot_replaceable: Option<bool>,
 }
+
+impl PowerSupply {
+    /// Whether there is a power supply, as far as the table tells, and not an empty bay.
+    pub fn is_there(&self) -> bool {
+        self.present != Some(false)
+    }
+}

@@ -72,7 +72,7 @@ impl Kind for Sockets {
     }
 
     fn is_there(&self, have: &ProcessorFacts) -> bool {
-        have.populated != Some(false)
+        have.is_there()
     }
 
     fn lists_places(&self) -> bool {
@@ -189,8 +189,8 @@ const SWITCHED_OFF: &str = "It is switched off in the firmware's setup, or firmw
 
 /// Processors that are present and switched off, if neither a finding nor the profile covers that.
 fn switched_off(findings: &mut Findings, wants: &[ProcessorProfile], haves: &[ProcessorFacts]) {
-    let off = |p: &&ProcessorFacts| p.populated != Some(false) && p.enabled == Some(false);
-    let there = haves.iter().filter(|p| p.populated != Some(false)).count();
+    let off = |p: &&ProcessorFacts| p.is_there() && p.enabled == Some(false);
+    let there = haves.iter().filter(|p| p.is_there()).count();
     // Hypervisors list processors that a machine could get as switched off.
     if haves.iter().filter(off).count() * 2 > there {
         return;

@@ -90,7 +90,7 @@ fn cpu(cpu: &CpuFacts) -> CpuProfile {
         .into_iter()
         .filter_map(|p| {
             let socket = text(&p.socket);
-            if p.populated == Some(false) {
+            if !p.is_there() {
                 // Sockets with the same name are matched in order, so empty ones are kept.
                 let holds = p.socket.as_deref().is_some_and(|s| names.contains(&normal(s)));
                 return holds.then(|| ProcessorProfile {
@@ -283,11 +283,7 @@ fn gpus(report: &AssetReport) -> Vec<GpuProfile> {
 fn power_supplies(supplies: &[PowerSupply]) -> Vec<PsuProfile> {
     let mut groups = Groups::default();
     let names = repeated(supplies.iter().map(psus::bay_of));
-    for psu in supplies
-        .iter()
-        .filter(|p| p.present != Some(false))
-        .take(PART_LIMIT)
-    {
+    for psu in supplies.iter().filter(|p| p.is_there()).take(PART_LIMIT) {
         let bay = psus::bay_of(psu)
             .filter(|bay| !names.contains(&normal(bay)))
             .map(str::to_owned);

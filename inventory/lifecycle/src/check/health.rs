@@ -205,7 +205,7 @@ fn drivers(findings: &mut Findings, report: &AssetReport, explained: &Explained)
 fn power(findings: &mut Findings, report: &AssetReport) {
     for (at, psu) in report.power_supplies.iter().take(PART_LIMIT).enumerate() {
         let place = psus::place_of(psu, at);
-        if psu.present == Some(false) || findings.has(code::PSU_UNPLUGGED, &place) {
+        if !psu.is_there() || findings.has(code::PSU_UNPLUGGED, &place) {
             continue;
         }
         if psu.plugged == Some(false) {

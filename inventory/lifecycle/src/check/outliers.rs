@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use inventory_api::report::AssetReport;
+use inventory_api::report::{AssetReport, ProcessorFacts};
 use inventory_api::text::{counted as counted_word, exact_disk_size, memory_size, tame};
 use serde::Serialize;
 
@@ -255,7 +255,7 @@ fn processors(facts: &mut Vec<Fact>, report: &AssetReport) {
     let Some(cpu) = &report.cpu else { return };
     let number = |n: Option<u32>| n.map(|n| n.to_string());
     let mhz = |n: Option<f64>| n.map(|n| format!("{n:.0} MHz"));
-    let by_socket = cpu.processors.iter().any(|p| p.populated != Some(false));
+    let by_socket = cpu.processors.iter().any(ProcessorFacts::is_there);
     let whole: [(&'static str, Option<String>); 9] = [
         ("sockets", number(cpu.sockets).filter(|_| !by_socket)),
         ("CPU model", cpu.model.clone().filter(|_| !by_socket)),
@@ -271,12 +271,7 @@ fn processors(facts: &mut Vec<Fact>, report: &AssetReport) {
         ),
     ];
     facts.extend(known(whole));
-    for p in cpu
-        .processors
-        .iter()
-        .filter(|p| p.populated != Some(false))
-        .take(PARTS)
-    {
+    for p in cpu.processors.iter().filter(|p| p.is_there()).take(PARTS) {
         let cores = match (p.cores_enabled, p.cores) {
             (Some(on), Some(all)) if on != all => Some(format!("{on} of {all} cores")),
             (on, all) => on.or(all).map(|n| counted_word(n, "core")),
@@ -332,7 +327,7 @@ fn parts(facts: &mut Vec<Fact>, report: &AssetReport) {
         facts.push(("network port", place, value));
     }
     for (at, psu) in report.power_supplies.iter().enumerate().take(PARTS) {
-        let value = if psu.present == Some(false) {
+        let value = if !psu.is_there() {
             "absent".to_owned()
         } else {
             let watts = psu.max_watts.map(|n| format!("{n} W"));

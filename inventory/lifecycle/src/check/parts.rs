@@ -234,7 +234,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
         self.seats[want].filter(|have| self.free[*have])
     }
 
-    fn stands(&mut self, outcome: fn(usize, usize) -> Outcome, want: usize, have: usize) {
+    fn record(&mut self, outcome: fn(usize, usize) -> Outcome, want: usize, have: usize) {
         self.free[have] = false;
         self.outcomes.push(outcome(want, have));
     }
@@ -247,7 +247,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
     ) {
         for (n, want) in std::mem::take(&mut self.open).into_iter().enumerate() {
             match find(self, n, want) {
-                Some(have) => self.stands(outcome, want, have),
+                Some(have) => self.record(outcome, want, have),
                 None => self.open.push(want),
             }
         }
@@ -293,7 +293,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
             for have in &fitting[at] {
                 if short[at].1 > 0 && self.free[*have] {
                     short[at].1 -= 1;
-                    self.stands(FITS, short[at].0, *have);
+                    self.record(FITS, short[at].0, *have);
                 }
             }
         }
@@ -306,7 +306,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
     }
 
     /// Whether it fits, or at least is of the sort.
-    fn stands_for(&self, want: usize, have: usize, exact: bool) -> bool {
+    fn suits(&self, want: usize, have: usize, exact: bool) -> bool {
         match exact {
             true => self.fits(want, have),
             false => self.kind.may_be(&self.wants[want], &self.haves[have]),
@@ -326,7 +326,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
             self.settle(outcome, |p, _, want| {
                 looked += usize::from(p.renamed[want]);
                 let is_open = p.renamed[want] && looked <= RENAMED_LIMIT;
-                p.first(&loose, |have| is_open && p.stands_for(want, have, exact))
+                p.first(&loose, |have| is_open && p.suits(want, have, exact))
             });
         }
     }
@@ -348,7 +348,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
                 }
                 let seat = p.part_at(want).filter(|_| !exact);
                 let is_loose = |have: usize| n < MOVE_LIMIT && (exact || !p.seated[have]);
-                seat.or_else(|| p.first(&loose, |have| is_loose(have) && p.stands_for(want, have, exact)))
+                seat.or_else(|| p.first(&loose, |have| is_loose(have) && p.suits(want, have, exact)))
             });
         }
     }
@@ -399,7 +399,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
     fn differing(&mut self) {
         for want in std::mem::take(&mut self.open) {
             match self.part_at(want) {
-                Some(have) => self.stands(DIFFERS, want, have),
+                Some(have) => self.record(DIFFERS, want, have),
                 None => self.outcomes.push(Outcome::Missing { want, lacking: 1 }),
             }
         }
@@ -418,7 +418,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
             for (_, have) in left {
                 if lacking > 0 {
                     lacking -= 1;
-                    self.stands(DIFFERS, want, have);
+                    self.record(DIFFERS, want, have);
                 }
             }
             if lacking > 0 {

@@ -114,7 +114,7 @@ impl Kind for Psus {
     }
 
     fn is_there(&self, have: &PowerSupply) -> bool {
-        have.present != Some(false)
+        have.is_there()
     }
 
     fn differences(&self, want: &PsuProfile, have: &PowerSupply) -> Differences {
@@ -161,7 +161,7 @@ pub(super) fn place_of(psu: &PowerSupply, at: usize) -> String {
 
 pub(super) fn fails(psu: &PowerSupply) -> bool {
     let is_critical = |status: &str| same("critical", status) || same("non-recoverable", status);
-    psu.present != Some(false) && psu.status.as_deref().is_some_and(is_critical)
+    psu.is_there() && psu.status.as_deref().is_some_and(is_critical)
 }
 
 fn describe(psu: &PowerSupply) -> String {

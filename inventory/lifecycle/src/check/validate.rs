@@ -48,21 +48,29 @@ pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
             problems.add(format!("disks[{at}]"), "size is less than min_size".to_owned());
         }
     }
-    for (at, nic) in profile.nics.iter().enumerate() {
-        problems.pci_id(format!("nics[{at}].pci_id"), nic.pci_id.as_deref());
-    }
-    for (at, gpu) in profile.gpus.iter().enumerate() {
-        problems.pci_id(format!("gpus[{at}].pci_id"), gpu.pci_id.as_deref());
-    }
-    for (at, link) in profile.links.iter().enumerate() {
-        problems.pci_id(format!("links[{at}].id"), Some(&link.id));
-    }
+    problems.pci_ids(
+        "nics",
+        "pci_id",
+        profile.nics.iter().map(|nic| nic.pci_id.as_deref()),
+    );
+    problems.pci_ids(
+        "gpus",
+        "pci_id",
+        profile.gpus.iter().map(|gpu| gpu.pci_id.as_deref()),
+    );
+    problems.pci_ids(
+        "links",
+        "id",
+        profile.links.iter().map(|link| Some(link.id.as_str())),
+    );
+    problems.pci_ids("pci", "id", profile.pci.iter().map(|pci| Some(pci.id.as_str())));
     let mut seen = BTreeSet::new();
     for (at, pci) in profile.pci.iter().enumerate() {
-        let field = format!("pci[{at}].id");
-        problems.pci_id(field.clone(), Some(&pci.id));
         if !seen.insert(pci.id.to_lowercase()) {
-            problems.add(field, "duplicate: list it once with a count".to_owned());
+            problems.add(
+                format!("pci[{at}].id"),
+                "duplicate: list it once with a count".to_owned(),
+            );
         }
     }
     tolerances(&mut problems, profile);
@@ -145,13 +153,13 @@ impl Problems {
         }
     }
 
-    fn pci_id(&mut self, field: String, id: Option<&str>) {
-        let Some(id) = id else { return };
+    fn pci_ids<'a>(&mut self, list: &str, field: &str, ids: impl Iterator<Item = Option<&'a str>>) {
         let four = |text: &str| text.len() == 4 && text.chars().all(|c| c.is_ascii_hexdigit());
-        let holds = id.contains('*') || id.trim().split_once(':').is_some_and(|(v, d)| four(v) && four(d));
-        if !holds {
+        let is_id =
+            |id: &str| id.contains('*') || id.trim().split_once(':').is_some_and(|(v, d)| four(v) && four(d));
+        for (at, _) in ids.enumerate().filter(|(_, id)| id.is_some_and(|id| !is_id(id))) {
             let detail = "a PCI id is vendor and device in hex, such as \"8086:1572\"";
-            self.add(field, detail.to_owned());
+            self.add(format!("{list}[{at}].{field}"), detail.to_owned());
         }
     }
 }
