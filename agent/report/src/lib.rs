@@ -55,6 +55,44 @@ const COLLECTOR_TIME: Duration = Duration::from_secs(20);
 /// Maximum number of problems; a broken machine must not flood the report.
 const PROBLEM_LIMIT: usize = 64;
 
+/// A collector: fills its part of an empty report.
+type Collector = fn(&Roots, &mut Problems, &mut AssetReport);
+
+const COLLECTORS: [(&str, Collector); 13] = [
+    ("boot", |roots, problems, part| {
+        part.boot = boot::collect(roots, problems)
+    }),
+    ("cpu", |roots, problems, part| {
+        part.cpu = cpu::collect(roots, problems)
+    }),
+    ("smbios", smbios::collect),
+    ("device-tree", device_tree::collect),
+    ("memory", |roots, problems, part| {
+        part.memory.usable_bytes = memory::usable_bytes(roots, problems);
+        part.memory.edac = edac::collect(roots, problems);
+    }),
+    ("disks", |roots, problems, part| {
+        part.disks = disks::collect(roots, disks::Depth::Health, problems)
+    }),
+    ("pci", |roots, problems, part| {
+        part.pci = pci::collect(roots, problems);
+        part.gpus = gpu::of_devices(roots, &part.pci);
+        part.controllers = controllers::of_devices(roots, &part.pci);
+    }),
+    ("mmc", |roots, problems, _| mmc::collect(roots, problems)),
+    ("raid", raid::collect),
+    ("bmc", bmc::collect),
+    ("tpm", |roots, problems, part| {
+        part.tpm = tpm::collect(roots, problems)
+    }),
+    ("sensors", |roots, problems, part| {
+        part.sensors = sensors::collect(roots, problems)
+    }),
+    ("nics", |roots, problems, part| {
+        part.nics = nics::collect(roots, problems)
+    }),
+];
+
 /// What one collector could not read.
 #[derive(Debug)]
 struct Problems {
@@ -153,41 +191,7 @@ pub fn collect_with(roots: &Roots, lldp_wait: Duration) -> AssetReport {
         // Missing root rights are not a problem of the machine.
         let _ = listen_lldp();
     }
-    let collectors: [(&'static str, Collector); 13] = [
-        ("boot", |roots, problems, part| {
-            part.boot = boot::collect(roots, problems)
-        }),
-        ("cpu", |roots, problems, part| {
-            part.cpu = cpu::collect(roots, problems)
-        }),
-        ("smbios", smbios::collect),
-        ("device-tree", device_tree::collect),
-        ("memory", |roots, problems, part| {
-            part.memory.usable_bytes = memory::usable_bytes(roots, problems);
-            part.memory.edac = edac::collect(roots, problems);
-        }),
-        ("disks", |roots, problems, part| {
-            part.disks = disks::collect(roots, disks::Depth::Health, problems)
-        }),
-        ("pci", |roots, problems, part| {
-            part.pci = pci::collect(roots, problems);
-            part.gpus = gpu::of_devices(roots, &part.pci);
-            part.controllers = controllers::of_devices(roots, &part.pci);
-        }),
-        ("mmc", |roots, problems, _| mmc::collect(roots, problems)),
-        ("raid", raid::collect),
-        ("bmc", bmc::collect),
-        ("tpm", |roots, problems, part| {
-            part.tpm = tpm::collect(roots, problems)
-        }),
-        ("sensors", |roots, problems, part| {
-            part.sensors = sensors::collect(roots, problems)
-        }),
-        ("nics", |roots, problems, part| {
-            part.nics = nics::collect(roots, problems)
-        }),
-    ];
-    let running = collectors.map(|(name, collect)| (name, start(roots, name, collect)));
+    let running = COLLECTORS.map(|(name, collect)| (name, start(roots, name, collect)));
     let mut report = AssetReport {
         schema: REPORT_SCHEMA,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -217,9 +221,6 @@ pub fn collect_with(roots: &Roots, lldp_wait: Duration) -> AssetReport {
     report.collect_ms = started.elapsed().as_millis() as u64;
     report
 }
-
-/// A collector: fills its part of an empty report.
-type Collector = fn(&Roots, &mut Problems, &mut AssetReport);
 
 /// Starts a collector in its own thread.
 fn start(roots: &Roots, name: &'static str, collect: Collector) -> mpsc::Receiver<AssetReport> {

@@ -49,35 +49,32 @@ const RUNS: u32 = 3;
 const OUTPUT_KEPT: usize = 16 << 10;
 /// Debian's own for root.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Where records are.
 const RECORDS: &str = "var/lib/slipway-agent/firstboot";
 
 /// The record of a script's run: `/var/lib/slipway-agent/firstboot/NAME.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// The plan that brought the script.
-    pub plan: PlanId,
-    /// Digest of its text.
-    pub sha256: Sha256Digest,
+struct Record {
+    plan: PlanId,
+    /// Of the script's text.
+    sha256: Sha256Digest,
     /// How often it was started.
-    pub runs: u32,
-    /// When the last run started.
-    pub started_at: UnixMs,
-    /// How it ended; absent while it runs or if the machine went down first.
-    pub end: Option<End>,
+    runs: u32,
+    /// The last time.
+    started_at: UnixMs,
+    /// Absent while it runs, or if the machine went down first.
+    end: Option<End>,
 }
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct End {
-    /// When.
-    pub at: UnixMs,
+struct End {
+    at: UnixMs,
     /// For example "exit status 0".
-    pub how: String,
+    how: String,
     /// Exit status 0.
-    pub ok: bool,
+    ok: bool,
     /// The end of what it wrote to standard output and standard error.
-    pub output: String,
+    output: String,
 }
 
 fn record_path(root: &Path, script: &Script) -> PathBuf {

@@ -18,14 +18,14 @@ use crate::install;
 use accounts::Databases;
 pub(crate) use files::read_bounded;
 use files::{is_name, owner_and_mode, read_text, under};
-pub use first_boot::{FirstBoot, Record};
+pub use first_boot::FirstBoot;
 
 /// Largest file read, in bytes.
 const LIMIT: u64 = 4 << 20;
 
 /// Runs the first-boot scripts of `plan` that have not run yet, then checks everything in the request, under
 /// `root`. One item per check; no result contains a secret.
-pub async fn verify(
+pub(crate) async fn verify(
     root: &Path,
     plan: &PlanId,
     expect: &VerifyRequest,

@@ -14,7 +14,8 @@ use crate::proof::FirstBoot;
 use crate::report::Roots;
 use crate::session::{self, Duty, Exit, Machine, Origin, Pace, ServerTime};
 
-pub use stored::{StoredError, load};
+pub use stored::StoredError;
+use stored::load;
 
 /// Pause after the server refused this machine. Somebody may fix that, and then the agent need not be restarted.
 const AFTER_REFUSAL: Duration = Duration::from_secs(600);

@@ -37,7 +37,7 @@ use crate::screen::Poster;
 pub use assignment::read as read_assignment;
 use channel::{CallError, Channel};
 pub(crate) use channel::{bounded, plain_client};
-pub use rescue::Rescue;
+pub(crate) use rescue::Rescue;
 
 /// Receives the server's time.
 pub type ServerTime = Arc<dyn Fn(UnixMs) + Send + Sync>;
