@@ -1,20 +1,20 @@
 //! The state of each network: other DHCP servers, recent events, addresses in use.
 
+mod servers;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use inventory_api::boot::RunningTransfer;
 use inventory_api::network::{
-    Gives, NetworkEvent, NetworkState, NetworkStatus, NetworkV6Status, OtherServer, QuarantinedAddress,
-    Reservation, Sender, Visitor,
+    NetworkEvent, NetworkState, NetworkStatus, NetworkV6Status, QuarantinedAddress, Reservation, Sender,
+    Visitor,
 };
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::dhcp4::foreign::{self, ServerReply};
-use netboot_protocol::network::reserve::{end_quarantine, reserve, unreserve};
 use netboot_protocol::{
-    ForeignServers, Gate, Lease, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError,
-    Unanswered, dhcp6,
+    ForeignServers, Gate, Lease, LeaseChange, Leases, Mode, Network, ReserveError, Unanswered, dhcp6,
+    end_quarantine, reserve, unreserve,
 };
 use parking_lot::Mutex;
 use tokio::sync::mpsc::WeakSender;
@@ -268,15 +268,6 @@ impl Networks {
         gate.unwrap_or(Gate::Open)
     }
 
-    /// From now on we listen for other servers in this network.
-    pub(crate) fn watched(&self, network: &Network, family: Family) {
-        let Some(mode) = mode_of(network, family) else {
-            return;
-        };
-        let servers = ForeignServers::new(mode, network.settings(), now());
-        self.side(network.name(), family, |known| *known = servers);
-    }
-
     /// Records an event, unless the same one was recorded a moment ago.
     pub(crate) fn record(&self, network: &str, kind: &str, detail: String) {
         let at = now();
@@ -341,93 +332,6 @@ impl Networks {
             let v6 = ours.v6().map(|v6| IpAddr::V6(v6.server()));
             server == IpAddr::V4(ours.server()) || v6 == Some(server)
         })
-    }
-
-    /// Records another server's reply. `None`: it is our own, or too many servers are known already. If the
-    /// result says `unproven`, probe the server by ARP and call [`Networks::proven`].
-    pub(crate) fn heard(
-        &self,
-        network: &Network,
-        family: Family,
-        reply: &ServerReply,
-        link: Mac,
-    ) -> Option<foreign::Sighting> {
-        if self.is_ours(reply.server) {
-            return None;
-        }
-        let hear = |servers: &mut ForeignServers| servers.heard(reply, link, now());
-        let heard = self.side(network.name(), family, hear)??;
-        if heard.new || heard.closes {
-            self.record_server(network, family, &heard.server, heard.closes);
-        }
-        Some(heard)
-    }
-
-    /// A server is a real host: `link` answered ARP for it.
-    pub(crate) fn proven(&self, network: &Network, family: Family, server: IpAddr, link: Mac) {
-        let prove = |servers: &mut ForeignServers| servers.proven(server, link, now());
-        if let Some(server) = self.side(network.name(), family, prove).flatten() {
-            self.record_server(network, family, &server, true);
-        }
-    }
-
-    fn record_server(&self, network: &Network, family: Family, server: &OtherServer, closes: bool) {
-        let addresses = server.gives == Gives::Addresses;
-        let refuses = network.settings().on_foreign_server == OnForeignServer::Refuse;
-        let (boot_data, closed, open) = match family {
-            Family::V4 => (
-                "gives out boot data (proxyDHCP)",
-                "Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\"",
-                "and ARP confirms its link address, we",
-            ),
-            Family::V6 => (
-                "gives out boot data",
-                "Switch it off, or set on_foreign_server = \"warn\"",
-                "we",
-            ),
-        };
-        let what = if addresses {
-            "gives out addresses"
-        } else {
-            boot_data
-        };
-        let so = if !addresses || mode_of(network, family) != Some(Mode::Server) {
-            String::new()
-        } else if !refuses {
-            ": machines may take its offers, and an address may be given out twice".to_owned()
-        } else if closes {
-            format!(": we have stopped offering addresses. {closed}")
-        } else {
-            format!(": if it answers again, {open} stop offering addresses")
-        };
-        let file = server.boot_file.as_ref();
-        let file = file.map_or(String::new(), |file| format!(" and the boot file {file}"));
-        let (name, address, mac) = (server_name(family), server.address, server.mac);
-        let detail = format!("another {name}, {address} ({mac}), {what}{file}{so}");
-        self.record(network.name(), "foreign-server", detail);
-    }
-
-    pub(crate) fn expire(&self, network: &str, family: Family) {
-        let gone = self.side(network, family, |servers| servers.expire(now()));
-        for OtherServer { address, mac, .. } in gone.into_iter().flatten() {
-            let name = server_name(family);
-            let detail = format!("the {name} {address} ({mac}) is no longer heard");
-            self.record(network, "foreign-server-gone", detail);
-        }
-    }
-}
-
-fn server_name(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "DHCP server",
-        Family::V6 => "DHCPv6 server",
-    }
-}
-
-fn mode_of(network: &Network, family: Family) -> Option<Mode> {
-    match family {
-        Family::V4 => Some(network.mode()),
-        Family::V6 => network.v6().map(dhcp6::Network::mode),
     }
 }
 

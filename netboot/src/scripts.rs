@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
 use inventory_api::boot::{BootArgs, BootEventKind, BootTarget, Choice};
-use netboot_protocol::boot::script::narrowed;
 use netboot_protocol::menu::{
     grub_menu, grub_refusal_script, held_script, ipxe_menu, memory_test_script, refusal_script,
 };
 use netboot_protocol::{
     BootUrls, Menu, Network, autoexec_script, grub_local_disk_script, grub_mini_os_script, local_disk_script,
-    mini_os_script,
+    mini_os_script, narrowed,
 };
 use parking_lot::Mutex;
 

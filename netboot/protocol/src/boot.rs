@@ -5,12 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use inventory_api::Mac;
 
-pub mod architecture;
-pub mod experience;
-pub mod loader;
+pub(crate) mod architecture;
+pub(crate) mod experience;
+pub(crate) mod loader;
 pub mod menu;
-pub mod script;
-pub mod trial;
+pub(crate) mod script;
+pub(crate) mod trial;
 
 /// The address of our HTTP boot service on a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,20 +1,20 @@
 //! DHCPv4 (RFC 2131) with PXE boot data. A message goes through [`client::classify`],
 //! [`reply::select_network`], [`reply::decide`], [`encode::encode`] and [`reply::destination`].
 
-pub mod boot_file;
+pub(crate) mod boot_file;
 pub mod claims;
-pub mod class;
-pub mod client;
+pub(crate) mod class;
+pub(crate) mod client;
 pub(crate) mod code;
-pub mod custom;
-pub mod encode;
+pub(crate) mod custom;
+pub(crate) mod encode;
 pub mod foreign;
 pub mod frame;
-pub mod options;
-pub mod outsider;
+pub(crate) mod options;
+pub(crate) mod outsider;
 pub mod packet;
-pub mod proxy;
-pub mod reply;
+pub(crate) mod proxy;
+pub(crate) mod reply;
 
 /// The decision about a DHCPv4 message.
 pub type Decision = crate::decision::Decision<encode::ReplyContent, std::net::Ipv4Addr>;

@@ -3,9 +3,9 @@
 //! A DHCPv4 message goes through [`classify`], [`select_network`], [`decide`], [`encode`] and [`destination`]; DHCPv6 is in
 //! [`dhcp6`]. The boot script is [`mini_os_script`] or [`local_disk_script`]. TFTP is in [`tftp`], HTTP/1 in [`http`].
 
-pub mod boot;
-pub mod codes;
-pub mod decision;
+mod boot;
+mod codes;
+mod decision;
 pub mod dhcp4;
 pub mod dhcp6;
 mod fqdn;
@@ -13,12 +13,12 @@ mod hash;
 pub mod http;
 pub mod lines;
 mod message;
-pub mod names;
-pub mod network;
+mod names;
+mod network;
 pub mod rate;
 pub mod sender;
 pub mod shares;
-pub mod stranger;
+mod stranger;
 pub mod tftp;
 
 pub use boot::architecture::{ClientKind, unsupported_client};
@@ -27,7 +27,7 @@ pub use boot::loader::{GRUB, Loader};
 pub use boot::menu::{self, Menu};
 pub use boot::script::{
     AUTOEXEC, GRUB_CONFIG, ScriptError, Trusted, UNIFIED, autoexec_script, check_kernel_args,
-    grub_local_disk_script, grub_mini_os_script, local_disk_script, mini_os_script,
+    grub_local_disk_script, grub_mini_os_script, local_disk_script, mini_os_script, narrowed,
 };
 pub use boot::trial::{Failure, Trial};
 pub use boot::{BootFile, BootUrls};
@@ -45,11 +45,12 @@ pub use dhcp4::reply::{
     select_network, would_answer,
 };
 pub use hash::fnv;
+pub use names::is_host_name;
 pub use network::address::Address;
 pub use network::addresses::Addresses;
 pub use network::check::NetworkError;
-pub use network::lease::{Lease, LeaseChange, LeaseState, Leases, choose_address};
-pub use network::reserve::ReserveError;
+pub use network::lease::{Lease, LeaseChange, LeaseState, Leases, OFFER_SECONDS};
+pub use network::reserve::{ReserveError, end_quarantine, reserve, unreserve};
 pub use network::settings::{
     ClassMatch, ClassSettings, CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route,
     V6Settings,

@@ -174,7 +174,7 @@ const BMC_NAMES: &[(&str, &str)] = &[
 
 /// Identifies a client by vendor class, user class, architecture, host name, client identifier and the
 /// options it requests.
-pub fn stranger(options: &RawOptions, architectures: &[u16]) -> Stranger {
+pub(crate) fn stranger(options: &RawOptions, architectures: &[u16]) -> Stranger {
     let text = |code| printable(options.get(code).unwrap_or_default()).to_lowercase();
     let (vendor, name) = (text(code::VENDOR_CLASS), text(code::HOST_NAME));
     // Architecture 14 is POWER OPAL; options 209 and 210 (RFC 5071) are PXELINUX's, which petitboot reads
@@ -215,7 +215,7 @@ fn by_lists(options: &RawOptions) -> Stranger {
 }
 
 /// A client's text for display: printable ASCII, bounded.
-pub fn printable(bytes: &[u8]) -> String {
+pub(crate) fn printable(bytes: &[u8]) -> String {
     let shown = bytes.iter().filter(|byte| matches!(byte, 0x20..=0x7e));
     shown.take(LONGEST).map(|byte| char::from(*byte)).collect()
 }

@@ -4,11 +4,11 @@
 //!
 //! Times are [`std::time::Duration`]s since the transfer began.
 
-pub mod options;
+mod options;
 pub mod packet;
-pub mod repeat;
-pub mod rtt;
-pub mod transfer;
+mod repeat;
+mod rtt;
+mod transfer;
 
 pub use options::{Accepted, Limits, negotiate};
 pub use packet::{ErrorCode, Packet, RefusedRequest, Request, TransferMode, netascii, parse, table_name};

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
+use netboot_protocol::OFFER_SECONDS;
 use netboot_protocol::frame::{arp_claim, arp_probe, echo_reply, echo_request};
-use netboot_protocol::network::lease::OFFER_SECONDS;
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;

@@ -10,11 +10,11 @@ use inventory_api::boot::BootTarget;
 use inventory_api::dhcp::{DhcpAnswer, DhcpReply};
 use netboot_protocol::dhcp4::claims::Claims;
 use netboot_protocol::dhcp4::foreign::pass;
-use netboot_protocol::names::is_host_name;
 use netboot_protocol::sender::Relays;
 use netboot_protocol::{
     BootUrls, Decision, Destination, Mode, Network, Probe, PxeClient, ReplyContent, Unanswered, classify,
-    decide, destination, encode, needs_probe, outsider, refused_elsewhere, select_network, would_answer,
+    decide, destination, encode, is_host_name, needs_probe, outsider, refused_elsewhere, select_network,
+    would_answer,
 };
 use parking_lot::Mutex;
 use tokio::task::JoinSet;

@@ -74,17 +74,10 @@ pub fn decide(
     urls: &BootUrls,
     now: UnixMs,
 ) -> Decision {
-    if network.mode() == Mode::Observe {
-        return Err(Unanswered::Observing).into();
+    match network.mode() {
+        Mode::Observe => Err(Unanswered::Observing).into(),
+        mode => decide_as(mode, client, network, leases, target, urls, now),
     }
-    let exchange = Exchange {
-        client,
-        network,
-        leases,
-        urls,
-        now,
-    };
-    exchange.decide(network.mode(), target)
 }
 
 /// What an observed network would answer as a server, or as a proxy if it has no addresses to hand out.
@@ -99,6 +92,18 @@ pub fn would_answer(
     let addresses = network.addresses();
     let gives = !addresses.pool().is_empty() || addresses.reservation(client.mac).is_some();
     let mode = if gives { Mode::Server } else { Mode::Proxy };
+    decide_as(mode, client, network, leases, target, urls, now).answer
+}
+
+fn decide_as(
+    mode: Mode,
+    client: &PxeClient,
+    network: &Network,
+    leases: &Leases,
+    target: BootTarget,
+    urls: &BootUrls,
+    now: UnixMs,
+) -> Decision {
     let exchange = Exchange {
         client,
         network,
@@ -106,7 +111,8 @@ pub fn would_answer(
         urls,
         now,
     };
-    exchange.decide(mode, target).answer
+    let decided = exchange.decide(mode, target);
+    decided.unwrap_or_else(|why| Err(why).into())
 }
 
 /// A message, and what its answer depends on.
@@ -119,12 +125,7 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    fn decide(&self, mode: Mode, target: BootTarget) -> Decision {
-        let decided = self.decide_as(mode, target);
-        decided.unwrap_or_else(|why| Err(why).into())
-    }
-
-    fn decide_as(&self, mode: Mode, target: BootTarget) -> Result<Decision, Unanswered> {
+    fn decide(&self, mode: Mode, target: BootTarget) -> Result<Decision, Unanswered> {
         let client = self.client;
         if client.kind.boots() && target == BootTarget::Ignore {
             return Err(Unanswered::Ignored);

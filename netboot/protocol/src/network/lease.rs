@@ -311,7 +311,7 @@ fn free_from<A>(lease: &Lease<A>) -> UnixMs {
 ///
 /// # Errors
 /// [`Unanswered::KeptForKnown`] or [`Unanswered::Exhausted`].
-pub fn choose_address<A: Address>(
+pub(crate) fn choose_address<A: Address>(
     addresses: &Addresses<A>,
     leases: &Leases<A>,
     mac: Mac,

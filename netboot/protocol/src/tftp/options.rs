@@ -14,7 +14,7 @@ const HEADERS_V4: u32 = 32;
 const HEADERS_V6: u32 = 52;
 /// Largest window. RFC 7440 allows 65535, and U-Boot asks for it; more than this overruns the client's
 /// buffer.
-pub const LARGEST_WINDOW: u16 = 64;
+const LARGEST_WINDOW: u16 = 64;
 
 /// Upper limits for options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
