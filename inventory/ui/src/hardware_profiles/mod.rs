@@ -7,8 +7,7 @@ use lifecycle::check::Outlier;
 use lifecycle::delivery::receipt_of;
 use serde_json::Value;
 
-use super::orders::MAX_ROWS;
-use super::page::{Page, Shell, html};
+use super::page::{MAX_ROWS, Page, Shell, html};
 use super::racks::receipt;
 use super::session::SignedIn;
 use service::ProfileMachines;

@@ -22,7 +22,6 @@ pub(crate) struct MachinesPage {
     pub(crate) shell: Shell,
     /// The chosen filter: a state or "conflict"; `None`: all machines.
     state: Option<String>,
-    /// Search text.
     query: String,
     /// Number of machines, shown or not.
     pub(crate) total: u64,

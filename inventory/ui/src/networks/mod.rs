@@ -12,9 +12,8 @@ use super::session::SignedIn;
 use words::text::boot::{gives, sender, silence};
 use words::text::{duration, segment};
 
-/// Events shown per network, the newest ones.
+/// The newest events of a network, and NIC models, that are shown.
 const EVENTS: usize = 20;
-/// NIC models shown.
 const MODELS: usize = 100;
 
 #[derive(Template)]

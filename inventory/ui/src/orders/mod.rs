@@ -4,13 +4,10 @@ use askama::Template;
 use axum::response::IntoResponse;
 use inventory_api::delivery::{OrderDelivery, OrderSummary, PlacedMachine, Receipt};
 
-use super::page::{Page, Shell, html};
+use super::page::{MAX_ROWS, Page, Shell, html};
 use super::racks::{expected, receipt, units};
 use super::session::SignedIn;
 use files::export;
-
-/// Rows shown per table.
-pub(crate) const MAX_ROWS: usize = 500;
 
 #[derive(Template)]
 #[template(path = "orders/orders.html")]

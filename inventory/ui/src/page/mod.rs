@@ -16,6 +16,9 @@ use service::Actor;
 use service::problem::problem;
 use words::text::Moment;
 
+/// Rows shown per table.
+pub(crate) const MAX_ROWS: usize = 500;
+
 /// A problem to be shown as a page: the layer [`problems`], around all routes, renders it. Without that layer
 /// it would be an empty 500.
 pub(crate) struct PageError(Problem);

@@ -3,8 +3,7 @@
 use askama::Template;
 use inventory_api::delivery::{PlacedMachine, RackDelivery, RackView, Receipt};
 
-use super::orders::MAX_ROWS;
-use super::page::{Page, Shell, html};
+use super::page::{MAX_ROWS, Page, Shell, html};
 use super::session::SignedIn;
 
 #[derive(Template)]

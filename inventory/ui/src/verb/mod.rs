@@ -15,7 +15,6 @@ use service::problem::problem;
 use words::text::plan as plan_words;
 use words::text::tame;
 
-/// A button.
 pub(crate) struct Action {
     pub(crate) verb: Verb,
     pub(crate) label: &'static str,

@@ -14,7 +14,6 @@ pub(crate) use table::MAX_ROWS;
 use table::{TableView, list, text, word};
 use words::text::{counted, disk_size, joined, memory_size};
 
-/// The hardware tab.
 pub(crate) struct Hardware {
     pub(crate) report: Box<AssetReport>,
     /// CPU sockets, memory slots, disks and NICs, then all other tables that have rows.
