@@ -20,7 +20,7 @@ use crate::tokens;
 use config::Config;
 use service::Service;
 use service::boot::missing::{There, missing};
-use service::boot::{Boot, known_macs};
+use service::boot::{Boot, mac_refresh};
 use service::core::{Clock, Core, Memory};
 use service::deadlines;
 use store::Store;
@@ -135,7 +135,7 @@ impl App {
             // The memory is new, so this cannot have been set before.
             let _ = core.memory.networks.set(netboot.networks());
         }
-        known_macs::load(&core).await?;
+        mac_refresh::load(&core).await?;
         let (trials, models) = (core.store.loader_trials().await?, core.store.nic_models().await?);
         core.memory.loaders.restore(trials, models);
         let service = Arc::new(Service::new(Arc::new(core)));
@@ -206,7 +206,7 @@ impl App {
         let checking = service.clone();
         tasks.spawn(named("re-check", async move { checking.run_rechecks().await }));
         let learning = core.clone();
-        tasks.spawn(named("MAC", async move { known_macs::run(&learning).await }));
+        tasks.spawn(named("MAC", async move { mac_refresh::run(&learning).await }));
         if let Some(netboot) = self.netboot {
             let urls = bound
                 .networks

@@ -1,6 +1,6 @@
 //! What all parts of the server share: configuration, store, authority, clock, and state kept only in memory.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use inventory_api::boot::BootEvent;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::boot::journeys::Journeys;
 use crate::boot::known_macs::KnownMacs;
 use crate::boot::loader_memory::Loaders;
-use crate::check::recheck::RecheckSignals;
+use crate::check::signals::RecheckSignals;
 use crate::health::WriteProbe;
 use crate::machines::sessions::Sessions;
 use config::Config;
@@ -108,9 +108,4 @@ impl Memory {
         self.journeys.forget(id);
         self.sessions.forget(id);
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic cannot leave a map half changed: each critical section keeps it valid at every point.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

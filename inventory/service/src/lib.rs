@@ -7,6 +7,7 @@ mod check;
 pub mod core;
 mod delivery;
 mod health;
+mod lock;
 mod lookup;
 mod machines;
 mod networks;

@@ -19,11 +19,8 @@ impl Service {
         let missing = self.all_missing();
         for network in &mut networks {
             let concerns = |one: &&Missing| one.network.as_ref().is_none_or(|name| *name == network.name);
-            network.missing = missing
-                .iter()
-                .filter(concerns)
-                .map(|one| one.what.clone())
-                .collect();
+            let concerned = missing.iter().filter(concerns);
+            network.missing = concerned.map(|one| one.what.clone()).collect();
             let gives = |server: &OtherServer| server.gives == Gives::Addresses;
             if network.mode == Mode::Proxy.to_string()
                 && network.watched

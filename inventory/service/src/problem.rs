@@ -3,8 +3,6 @@
 use inventory_api::Problem;
 pub use inventory_api::problem::{problem, server_failed};
 
-use crate::turn::AdvanceError;
-
 /// Of what a caller asked for.
 pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 
@@ -59,19 +57,6 @@ pub(crate) const WRONG_STATE: Kind = Kind(409, "wrong-state", "Not in this state
 pub fn internal(cause: &dyn std::fmt::Display) -> Problem {
     tracing::error!(%cause, "a request failed");
     server_failed()
-}
-
-/// The problem reported for an event that was not applied.
-impl From<AdvanceError> for Problem {
-    fn from(error: AdvanceError) -> Problem {
-        match error {
-            AdvanceError::UnknownMachine(id) => no_machine(id.as_str()),
-            AdvanceError::Refused(refused) => {
-                problem(409, refused.code, "Not in this state", refused.sentence)
-            }
-            AdvanceError::Store(error) => error.into(),
-        }
-    }
 }
 
 /// A text of the caller, quoted and short enough for an error.

@@ -12,7 +12,7 @@ pub fn fresh() -> String {
 
 /// A password to type: 60 random bits as three groups of letters and digits that are not mistaken for each
 /// other. That is enough, since tries are counted and it opens one rescue within a day.
-pub fn password() -> String {
+pub(crate) fn password() -> String {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let random: [u8; 12] = rand::random();
     let letters: String = random
@@ -28,13 +28,11 @@ pub fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-/// A random machine id.
-pub fn machine_id() -> Option<MachineId> {
+pub(crate) fn machine_id() -> Option<MachineId> {
     random_id::<6, _>("m")
 }
 
-/// A random plan id.
-pub fn plan_id() -> Option<PlanId> {
+pub(crate) fn plan_id() -> Option<PlanId> {
     random_id::<8, _>("p")
 }
 

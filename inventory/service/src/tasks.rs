@@ -65,9 +65,9 @@ impl Service {
 
     /// Refuses a task that the machine's agent cannot do now.
     fn may_do(&self, row: &MachineRow, task: &Task) -> Result<()> {
-        let session = self.core.memory.sessions.get(&row.id);
-        let agent = session.runs_on.filter(|_| session.runs(self.core.clock.now()));
-        let id = &row.id;
+        let (id, now) = (&row.id, self.core.clock.now());
+        let session = self.core.memory.sessions.get(id);
+        let agent = session.runs_on.filter(|_| session.runs(now));
         task::may(&row.state, agent, task).map_err(|refused| match refused {
             TaskRefused::Busy(state) => {
                 TASK_NOT_NOW.because(format!("machine {id} is {state}: tasks are done while it waits"))

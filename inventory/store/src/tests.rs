@@ -1,10 +1,13 @@
 use inventory_api::agent::RunsOn;
 use inventory_api::agent::{ReportResponse, Verification};
+use inventory_api::burn_in::{BurnInRequest, BurnInResult};
 use inventory_api::check::{CheckResult, Verdict};
-use inventory_api::delivery::{ExpectedFrom, Order, OrderItem};
+use inventory_api::delivery::{ExpectedFrom, Order, OrderItem, Placement};
 use inventory_api::machine::MachineFilter;
 use inventory_api::report::AssetReport;
+use inventory_api::task::{Task, TaskOutcome};
 use inventory_api::{Mac, MachineId, UnixMs};
+use lifecycle::expectation::MachineNames;
 use lifecycle::{Event, Limits, State};
 use sqlx::AssertSqlSafe;
 
@@ -589,6 +592,9 @@ async fn lists_know_the_machines_of_a_store_from_before_them() {
     let statements = format!(
         "INSERT INTO machines (id, state, history_seq, enrolled_at, hostname) VALUES
             ('m-000000000001', '{{\"state\":\"retired\"}}', 72, 5, 'Web-01'), ('m-000000000002', '{{\"state\":\"new\"}}', 1, 6, NULL);
+        WITH RECURSIVE many (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM many WHERE n < 1200)
+            INSERT INTO machines (id, state, history_seq, enrolled_at)
+            SELECT printf('m-1%011d', n), '{{\"state\":\"new\"}}', 1, 7 FROM many;
         INSERT INTO checks (machine, at, result, verdict) VALUES ('m-000000000001', 1, '{{}}', 'fail');
         INSERT INTO orders (number, changed_at, body) VALUES ('PO-1', 1, '{order}');
         INSERT INTO reports (machine, at, nonce, digest, report) VALUES
@@ -615,6 +621,12 @@ async fn lists_know_the_machines_of_a_store_from_before_them() {
     assert_eq!((rows.len(), rows[0].phase_since), (1, UnixMs(1003)));
     let new = store.machine(&id(2)).await.unwrap().unwrap();
     assert_eq!((new.phase_since, new.verdict), (UnixMs(6), None));
+    let by_state = store.machine_counts().await.unwrap().by_state;
+    assert_eq!(
+        (by_state["new"], by_state["retired"]),
+        (1201, 1),
+        "filled in several transactions"
+    );
     assert_eq!(store.orders_of_profile("web").await.unwrap(), ["PO-1"]);
     let names = "SELECT event_name FROM history WHERE event_name IS NOT NULL";
     let names: Vec<String> = store.column(names, &[]).await.unwrap();
@@ -654,4 +666,147 @@ async fn lists_know_the_machines_of_a_store_from_before_them() {
     );
     change.commit().await.unwrap();
     assert_eq!(store.stored_report(&id(1)).await.unwrap().unwrap().at, UnixMs(1));
+}
+
+/// The machine at a place is the one with its serial number, or else with its asset tag. A retired machine is at none.
+#[tokio::test]
+async fn a_place_knows_the_machine_that_has_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let place = |unit, serial: &str, tag: &str| Placement {
+        room: "R1".into(),
+        rack: format!("A{}", unit % 2),
+        unit,
+        serial: Some(serial.into()).filter(|s: &String| !s.is_empty()),
+        asset_tag: Some(tag.into()).filter(|t: &String| !t.is_empty()),
+        order: Some("PO-1".into()).filter(|_| unit < 3),
+        ..Placement::default()
+    };
+    let mut machines = Vec::new();
+    for n in 1..=3 {
+        machines.push(with_machine(&store, n).await);
+    }
+    let [one, two, gone] = machines.as_slice() else {
+        panic!("three")
+    };
+    let names = |serial: &str, tag: &str| MachineNames {
+        serials: vec![serial.into()],
+        asset_tags: vec![tag.into()],
+    };
+    let check = CheckResult {
+        verdict: Verdict::Warn,
+        findings: vec![],
+    };
+    let mut change = store.begin().await.unwrap();
+    for (id, names, height) in [
+        (one, names("SRV-1", "T-9"), Some(2)),
+        (two, names("SRV-2", "T-2"), None),
+        (gone, names("SRV-4", "T-4"), None),
+    ] {
+        change.put_names(id, &names, height).await.unwrap();
+    }
+    for place in [
+        place(1, "srv-1", ""),
+        place(2, "SRV-7", "t-2"),
+        place(3, "SRV-4", ""),
+        place(4, "SRV-2", "T-9"),
+    ] {
+        assert_eq!(change.add_placement(&place, UnixMs(1)).await.unwrap(), None);
+    }
+    let retired = HistoryRow {
+        state: State::Retired,
+        ..row(2, 9)
+    };
+    change.put_state(gone, &retired, None).await.unwrap();
+    let from = ExpectedFrom::default();
+    change.put_check(one, &check, &from, UnixMs(1)).await.unwrap();
+    change.commit().await.unwrap();
+
+    let found = |rows: Vec<PlacedRow>| -> Vec<(u32, Option<MachineId>)> {
+        rows.into_iter().map(|r| (r.placement.unit, r.machine)).collect()
+    };
+    let (one, two) = (Some(one.clone()), Some(two.clone()));
+    let all = store.placed().await.unwrap();
+    assert!(all.iter().all(|row| row.check.is_none()));
+    let warned = all.iter().find(|row| row.machine == one).unwrap();
+    assert_eq!((warned.verdict, warned.height_u), (Some(Verdict::Warn), Some(2)));
+    assert_eq!(
+        found(all),
+        [(4, two.clone()), (2, two.clone()), (3, None), (1, one.clone())],
+        "by rack, the highest unit first; the serial number before the tag"
+    );
+    let of_order = store.placed_of_order("PO-1").await.unwrap();
+    assert_eq!(of_order[1].check.as_ref(), Some(&check));
+    assert_eq!(found(of_order), [(2, two), (1, one.clone())]);
+    let in_rack = store.placed_in_rack("R1", "A1").await.unwrap();
+    assert_eq!(found(in_rack), [(3, None), (1, one)]);
+}
+
+/// What is read of many machines at once is what is read of each.
+#[tokio::test]
+async fn many_machines_are_read_as_each_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let mut ids = Vec::new();
+    for n in 1..=4 {
+        ids.push(with_machine(&store, n).await);
+    }
+    let mut change = store.begin().await.unwrap();
+    let reports = [
+        (0, RunsOn::MiniOs, 1),
+        (0, RunsOn::Installed, 2),
+        (0, RunsOn::MiniOs, 3),
+        (1, RunsOn::Installed, 4),
+        (2, RunsOn::MiniOs, 5),
+    ];
+    for (machine, runs_on, at) in reports {
+        let report = AssetReport {
+            collect_ms: at as u64,
+            ..AssetReport::default()
+        };
+        let nonce = at.to_string();
+        let put = change.put_report(&ids[machine], &nonce, &[1; 32], &report, runs_on, UnixMs(at));
+        put.await.unwrap();
+    }
+    let burn_in = |figure| TaskOutcome::Done {
+        detail: String::new(),
+        burn_in: Some(Box::new(BurnInResult {
+            elapsed_ms: figure,
+            ..BurnInResult::default()
+        })),
+    };
+    let request = Task::BurnIn {
+        request: BurnInRequest::default(),
+    };
+    for (machine, outcome) in [
+        (0, burn_in(7)),
+        (0, burn_in(8)),
+        (2, burn_in(9)),
+        (2, TaskOutcome::Unknown),
+    ] {
+        let id = &ids[machine];
+        let number = change.add_task(id, &request, "alice", UnixMs(1)).await.unwrap();
+        let put = change.put_task_outcome(number, &outcome, false, UnixMs(2));
+        put.await.unwrap();
+    }
+    change.commit().await.unwrap();
+
+    let stored = store.stored_reports(&ids).await.unwrap();
+    for id in &ids {
+        assert_eq!(stored.get(id), store.stored_report(id).await.unwrap().as_ref());
+    }
+    let seen = |n: usize| {
+        stored
+            .get(&ids[n])
+            .map(|s| (s.runs_on, s.at, s.mini_os.is_some()))
+    };
+    assert_eq!(seen(0), Some((RunsOn::MiniOs, UnixMs(3), true)));
+    assert_eq!(seen(1), Some((RunsOn::Installed, UnixMs(4), false)));
+    assert_eq!((seen(2).is_some(), seen(3)), (true, None));
+    let burned = store.burn_ins(&ids).await.unwrap();
+    let burned: Vec<_> = burned
+        .into_iter()
+        .map(|(id, result)| (id, result.elapsed_ms))
+        .collect();
+    assert_eq!(burned, [(ids[0].clone(), 8), (ids[2].clone(), 9)]);
 }

@@ -97,8 +97,8 @@ impl Service {
             true => image_of_digest(&self.core, digest).await?,
             false => None,
         };
-        let path = image.map(|image| image.path());
-        path.map(|path| ImageFile { path }).ok_or_else(|| {
+        let file = image.map(|image| ImageFile { path: image.path() });
+        file.ok_or_else(|| {
             let detail = format!("the plan of machine {id} has no image {digest}");
             problem(404, "image-unknown", "No such image", detail)
         })

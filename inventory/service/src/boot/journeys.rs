@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use inventory_api::boot::{BootEvent, BootEventKind};
 use inventory_api::{Mac, MachineId, UnixMs};
 
-use crate::core::lock;
+use crate::lock::lock;
 
 /// Events kept per MAC.
 const EVENTS: usize = 200;

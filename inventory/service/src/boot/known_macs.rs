@@ -2,16 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
 
 use inventory_api::Mac;
-use tokio::sync::broadcast::error::RecvError;
-
-use crate::core::Core;
-use store::StoreError;
-
-/// Changes within this time are read in one go.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The MACs of known machines, each with its machine's host name, if any.
 #[derive(Default)]
@@ -23,33 +15,8 @@ impl KnownMacs {
         let macs = self.0.read().unwrap_or_else(PoisonError::into_inner);
         macs.get(&mac).cloned()
     }
-}
 
-/// Reads them all from the store.
-///
-/// # Errors
-/// The store cannot be read.
-pub async fn load(core: &Core) -> Result<(), StoreError> {
-    let macs = core.store.macs().await?;
-    *core.memory.macs.0.write().unwrap_or_else(PoisonError::into_inner) = macs;
-    Ok(())
-}
-
-/// Keeps them current until the server stops: reads them again when a machine changed.
-pub async fn run(core: &Core) {
-    let mut changes = core.memory.sessions.changes();
-    loop {
-        tokio::select! {
-            () = core.stop.cancelled() => return,
-            changed = changes.recv() => if changed == Err(RecvError::Closed) { return },
-        }
-        tokio::select! {
-            () = core.stop.cancelled() => return,
-            () = tokio::time::sleep(PAUSE) => {}
-        }
-        changes = changes.resubscribe();
-        if let Err(error) = load(core).await {
-            tracing::error!(%error, "cannot read the machines' MACs: host names in DHCP may be old");
-        }
+    pub(crate) fn set(&self, macs: HashMap<Mac, Option<String>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = macs;
     }
 }

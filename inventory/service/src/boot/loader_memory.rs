@@ -9,7 +9,7 @@ use inventory_api::loader::{LoaderFailure, LoaderModel, LoaderOverview, LoaderTa
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::{ClientKind, Experience, Failure, Loader, NicModel, Tally, Trial};
 
-use crate::core::lock;
+use crate::lock::lock;
 
 /// NICs tracked at once; when full, those with nothing worth keeping are dropped.
 const LIMIT: usize = 16_384;
@@ -112,14 +112,14 @@ impl Loaders {
     }
 
     /// Sets the model of a NIC, from a report.
-    pub fn reported(&self, mac: Mac, model: NicModel) {
+    pub(crate) fn reported(&self, mac: Mac, model: NicModel) {
         self.known().change(mac, |known| {
             known.pci.insert(mac, model);
         });
     }
 
     /// Learns from a boot event. `Some`: the trial to store.
-    pub fn heard(&self, event: &BootEvent) -> Option<Trial> {
+    pub(crate) fn heard(&self, event: &BootEvent) -> Option<Trial> {
         let mut known = self.known();
         let mac = event.mac;
         let full = |known: &Learned| known.trials.len() >= LIMIT && !known.trials.contains_key(&mac);
@@ -139,7 +139,7 @@ impl Loaders {
 
     /// The loader to try next. The second value is the trial to store, if the firmware's restart (`anew`)
     /// ended one.
-    pub fn next(
+    pub(crate) fn next(
         &self,
         mac: Mac,
         kind: ClientKind,
@@ -195,14 +195,14 @@ impl Loaders {
     }
 
     /// Forgets a NIC's trial, so that it starts with the first loader.
-    pub fn forget(&self, mac: Mac) {
+    pub(crate) fn forget(&self, mac: Mac) {
         self.known().change(mac, |known| {
             known.trials.remove(&mac);
         });
     }
 
     /// The NICs that contributed to a model's experience.
-    pub fn nics_of(&self, model: NicModel) -> Vec<Mac> {
+    pub(crate) fn nics_of(&self, model: NicModel) -> Vec<Mac> {
         let known = self.known();
         let is = |mac: &&Mac| known.models_of(**mac).any(|other| other == model);
         known.trials.keys().filter(is).copied().collect()

@@ -2,9 +2,10 @@
 
 pub(crate) mod journey;
 pub(crate) mod journeys;
-pub mod known_macs;
+pub(crate) mod known_macs;
 pub(crate) mod loader_memory;
 mod loaders;
+pub mod mac_refresh;
 pub mod missing;
 mod script;
 mod source;

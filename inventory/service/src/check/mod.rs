@@ -1,7 +1,8 @@
 //! The check of a machine: what is expected of it, and how its report compares.
 
 pub(crate) mod profiles;
-pub(crate) mod recheck;
+mod recheck;
+pub(crate) mod signals;
 
 use inventory_api::MachineId;
 use inventory_api::agent::RunsOn;

@@ -8,7 +8,6 @@ use inventory_api::MachineId;
 use inventory_api::import::Rechecks;
 use inventory_api::machine::Actor;
 use lifecycle::{AfterCheck, Event, State};
-use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::first_finding;
@@ -26,30 +25,13 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// Pause after a failure, in practice of the store.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Between those who ask for re-checks and the task that does them.
-pub(crate) struct RecheckSignals {
-    asked: Notify,
-    /// Number of machines checked again since the start.
-    done: watch::Sender<u64>,
-}
-
-impl Default for RecheckSignals {
-    fn default() -> RecheckSignals {
-        RecheckSignals {
-            asked: Notify::new(),
-            done: watch::channel(0).0,
-        }
-    }
-}
-
 impl Service {
     /// Checks the listed machines, one by one, until the server stops.
     pub async fn run_rechecks(&self) {
         let task = async || match self.recheck_listed().await {
             Ok(()) => IDLE,
             Err(problem) => {
-                let detail = problem.detail;
-                tracing::error!(detail, "machines could not be checked again; trying again");
+                tracing::error!(detail = problem.detail, "re-checks failed; trying again");
                 PAUSE
             }
         };

@@ -38,10 +38,8 @@ impl Service {
             report.boot.boot_mac = machine.macs.first().copied();
         }
         let plan = planning::make_plan(&self.core, &machine.id, &report, &request, now).await?;
-        let event = Event::Deploy {
-            plan: plan.id.clone(),
-        };
-        let mut state = machine.state.clone();
+        let (id, mut state) = (plan.id.clone(), machine.state.clone());
+        let event = Event::Deploy { plan: id };
         if !dry_run {
             let (id, plan) = (machine.id.clone(), plan.clone());
             let work = async move |mut turn: Turn| {
@@ -70,9 +68,9 @@ impl Service {
     /// What the newest reports say of a machine.
     pub(crate) async fn stored_report(&self, machine: &MachineRow) -> Result<StoredReport> {
         let id = &machine.id;
-        self.core.store.stored_report(id).await?.ok_or_else(|| {
-            NO_REPORT.because(format!("machine {id} has not reported yet: commission it first"))
-        })
+        let stored = self.core.store.stored_report(id).await?;
+        let detail = || format!("machine {id} has not reported yet: commission it first");
+        stored.ok_or_else(|| NO_REPORT.because(detail()))
     }
 
     fn request_of(&self, deployment: DeployOrder) -> Result<DeployRequest> {

@@ -46,11 +46,8 @@ impl Service {
             Some(place) => Some(cursor(&place).ok_or_else(pages::bad_token)?),
             None => None,
         };
-        let mut rows = self
-            .core
-            .store
-            .machine_page(filter, cursor.as_ref(), limit + 1)
-            .await?;
+        let store = &self.core.store;
+        let mut rows = store.machine_page(filter, cursor.as_ref(), limit + 1).await?;
         let back = cursor.as_ref().is_some_and(|cursor| cursor.back);
         // One row more than shown was read, to learn whether another page follows.
         let beyond = rows.len() > limit as usize;

@@ -83,12 +83,9 @@ impl Service {
             Some(_) => self.plan_of(&row.state).await?,
             None => self.core.store.plan(&row.id).await?,
         };
-        plan.map(redact::plan).ok_or_else(|| {
-            let id = &row.id;
-            NO_PLAN.because(format!(
-                "machine {id} has no plan; deploy it, with dry_run to only see one"
-            ))
-        })
+        let id = row.id;
+        let detail = || format!("machine {id} has no plan; deploy it, with dry_run to only see one");
+        plan.map(redact::plan).ok_or_else(|| NO_PLAN.because(detail()))
     }
 
     /// The machines that a key names: by id, else by MAC, serial number or asset tag. More than one if several

@@ -7,7 +7,11 @@ use lifecycle::State;
 use lifecycle::state::DeployPhase;
 
 /// The running step, if the state is installing this plan.
-pub fn step_status(state: &State, plan: &InstallPlan, progress: Option<&Progress>) -> Option<StepStatus> {
+pub(crate) fn step_status(
+    state: &State,
+    plan: &InstallPlan,
+    progress: Option<&Progress>,
+) -> Option<StepStatus> {
     let State::Deploying(deploying) = state else {
         return None;
     };

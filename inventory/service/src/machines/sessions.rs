@@ -7,7 +7,7 @@ use inventory_api::agent::{Progress, RunsOn};
 use inventory_api::{MachineId, UnixMs};
 use tokio::sync::{Notify, broadcast};
 
-use crate::core::lock;
+use crate::lock::lock;
 
 /// An agent heard within this time is running: it polls for its assignment at least twice a minute.
 pub(crate) const ALIVE_SECONDS: u64 = 90;

@@ -1,13 +1,14 @@
 //! The only writer of states: load, transition, then store the state and its history row in one transaction.
 
-use inventory_api::MachineId;
 use inventory_api::machine::Actor;
+use inventory_api::{MachineId, Problem};
 use lifecycle::repeat::{ROWS_A_MINUTE, Row, is_bounded, repeats};
 use lifecycle::status::{phase_name, state_name};
 use lifecycle::{Action, Event, Refused, State, transition};
 
 use super::Turn;
 use crate::core::Core;
+use crate::problem::{no_machine, problem};
 use store::{HistoryRow, MachineRow, StoreError};
 use words::sentence;
 
@@ -23,6 +24,19 @@ pub enum AdvanceError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The problem reported for an event that was not applied.
+impl From<AdvanceError> for Problem {
+    fn from(error: AdvanceError) -> Problem {
+        match error {
+            AdvanceError::UnknownMachine(id) => no_machine(id.as_str()),
+            AdvanceError::Refused(refused) => {
+                problem(409, refused.code, "Not in this state", refused.sentence)
+            }
+            AdvanceError::Store(error) => error.into(),
+        }
+    }
 }
 
 /// The effect of an event.
@@ -55,10 +69,9 @@ impl Followed {
             );
             core.memory.deadlines.notify_one();
         }
-        if self.wakes {
-            core.memory.sessions.wake(&self.machine);
-        } else {
-            core.memory.sessions.changed(&self.machine);
+        match self.wakes {
+            true => core.memory.sessions.wake(&self.machine),
+            false => core.memory.sessions.changed(&self.machine),
         }
     }
 }
