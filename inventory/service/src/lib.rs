@@ -48,7 +48,6 @@ use words::redact;
 use words::text::joined;
 
 pub use agent::ImageFile;
-pub use delivery::{ProfileMachine, ProfileMachines};
 pub use inventory_api::machine::{Actor, Verb};
 pub use journey::{mac_of, tls_broken};
 pub use list::{BAD_TOKEN, MachineList, bad_query, page};

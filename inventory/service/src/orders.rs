@@ -2,7 +2,7 @@
 
 use inventory_api::Problem;
 use inventory_api::deploy::DeployRequest;
-use inventory_api::machine::{DeployOrder, DeployResponse, VerbResponse};
+use inventory_api::machine::{Deployment, DeployResponse, VerbResponse};
 use lifecycle::booting::ADMITTED_SECONDS;
 use lifecycle::verbs::{event_of, may_forget};
 use lifecycle::{Event, State, transition};
@@ -77,7 +77,7 @@ impl Service {
     pub async fn deploy(
         &self,
         key: &str,
-        order: DeployOrder,
+        order: Deployment,
         dry_run: bool,
         actor: &Actor,
     ) -> Result<DeployResponse, Problem> {
@@ -143,10 +143,10 @@ impl Service {
         })
     }
 
-    fn request_of(&self, order: DeployOrder) -> Result<DeployRequest, Problem> {
+    fn request_of(&self, order: Deployment) -> Result<DeployRequest, Problem> {
         match order {
-            DeployOrder::Request(request) => Ok(*request),
-            DeployOrder::Profile { profile } => {
+            Deployment::Request(request) => Ok(*request),
+            Deployment::Profile { profile } => {
                 let profiles = &self.core.config.profiles;
                 profiles.get(&profile).cloned().ok_or_else(|| {
                     let known: Vec<_> = profiles.keys().map(String::as_str).collect();

@@ -8,7 +8,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::{Extension, Form, middleware};
-use inventory_api::machine::{DeployOrder, Journey, MachineDetail};
+use inventory_api::machine::{Deployment, Journey, MachineDetail};
 use inventory_api::page::PageQuery;
 use inventory_api::{Problem, UnixMs};
 use serde::Deserialize;
@@ -313,7 +313,7 @@ pub(crate) async fn ask(at: SignedIn<(String, String)>, Query(choice): Query<Cho
         let Some(profile) = choice.profile else {
             return Ok(html(DeployPage::new(shell, &d, &at.service.profiles())));
         };
-        let order = DeployOrder::Profile {
+        let order = Deployment::Profile {
             profile: profile.clone(),
         };
         let planned = at.service.deploy(id, order, true, &at.actor).await?;
@@ -351,7 +351,7 @@ pub(crate) async fn act(at: SignedIn<(String, String)>, Form(choice): Form<Choic
             )
             .into());
         };
-        let order = DeployOrder::Profile { profile };
+        let order = Deployment::Profile { profile };
         // The user confirmed a disk. If the plan would now take another one, refuse, so that they look again.
         let planned = at.service.deploy(id, order.clone(), true, &at.actor).await?;
         let disk = planned.plan.as_ref().map(|p| disk_key(&p.disk));

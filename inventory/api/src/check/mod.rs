@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::Placement;
 
 pub mod code;
+mod outlier;
 mod profile;
 mod rules;
 mod size;
 
+pub use outlier::{Outlier, ProfileMachine, ProfileMachines};
 pub use profile::{
     BmcProfile, BoardProfile, CpuProfile, DimmProfile, DiskProfile, FirmwareProfile, GpuProfile,
     HardwareProfile, MemoryProfile, NicProfile, PciProfile, ProcessorProfile, ProfileProblem, PsuProfile,

@@ -31,7 +31,8 @@ mod version;
 
 pub use golden::golden;
 pub(crate) use nics::place_of as nic_place;
-pub use outliers::{Outlier, outliers};
+pub use inventory_api::check::Outlier;
+pub use outliers::outliers;
 pub use validate::validate;
 
 use inventory_api::agent::RunsOn;

@@ -21,7 +21,6 @@ use super::agent::facts_of;
 use super::parts::{PartsNews, record};
 use store::{Change, MachineRow, StoreError};
 
-pub use profiles::{ProfileMachine, ProfileMachines};
 pub(super) use view::missing;
 
 /// A check and the expectation behind it.

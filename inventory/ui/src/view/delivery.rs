@@ -1,7 +1,7 @@
 //! Purchase orders, racks and hardware profiles: how far the delivery is.
 
 use askama::Template;
-use inventory_api::check::HardwareProfile;
+use inventory_api::check::{HardwareProfile, ProfileMachines};
 use inventory_api::delivery::{
     ItemDelivery, OrderDelivery, OrderSummary, PlacedMachine, ProfileSummary, RackDelivery, RackView,
     Receipt, Tally,
@@ -9,7 +9,6 @@ use inventory_api::delivery::{
 use lifecycle::check::Outlier;
 
 use super::{Shell, segment};
-use service::ProfileMachines;
 use words::text::timestamp;
 
 /// Rows shown per table. Most pages also show how many more there are.
