@@ -3,12 +3,103 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::{Args, Subcommand};
 use images::{ImportFields, RecipeFile};
 use inventory_api::image::ImageManifest;
 
-use super::{BuildMiniOs, CliError, ImageCommand, Output, render};
+use super::{CliError, Output};
 use inventory_api::text::with_causes;
 use words::text::disk_size;
+
+/// `slipway image`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ImageCommand {
+    /// List the images the server can install
+    List,
+    /// Build an image from a recipe on this host (needs root)
+    Build {
+        /// The recipe
+        #[arg(value_name = "RECIPE.toml")]
+        recipe: PathBuf,
+        /// Image directory of the server
+        #[arg(long, default_value_os_t = images_dir())]
+        dir: PathBuf,
+        /// Directory where downloaded packages are cached
+        #[arg(long, default_value = "/var/cache/slipway")]
+        cache: PathBuf,
+    },
+    /// Import an ext4 root file system that was made elsewhere
+    Import {
+        /// The file system image, raw or compressed with zstd
+        file: PathBuf,
+        /// Name: a-z, 0-9, '-'
+        #[arg(long)]
+        name: String,
+        /// Version: a-z, 0-9, '-', '.'
+        #[arg(long = "image-version", value_name = "VERSION")]
+        version: String,
+        /// Operating system in words; default: from its os-release
+        #[arg(long)]
+        os: Option<String>,
+        /// The image holds secrets: serve it only to machines with a certificate
+        #[arg(long)]
+        private: bool,
+        /// Image directory of the server
+        #[arg(long, default_value_os_t = images_dir())]
+        dir: PathBuf,
+    },
+    /// Read every byte of one image, or of all, and compare with the manifest
+    Verify {
+        /// NAME or NAME@VERSION; default: all
+        image: Option<String>,
+        /// Image directory of the server
+        #[arg(long, default_value_os_t = images_dir())]
+        dir: PathBuf,
+    },
+}
+
+/// `slipway mini-os`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum MiniOsCommand {
+    /// Build kernel and initramfs from Debian packages and the agent
+    Build(BuildMiniOs),
+    /// Sign the mini-os and its loaders with the site's own key, for Secure Boot machines that trust it
+    Sign(SignMiniOs),
+}
+
+/// `slipway mini-os sign`.
+#[derive(Clone, Debug, Args)]
+pub struct SignMiniOs {
+    /// Configuration file of the server
+    #[arg(long, default_value = "/etc/slipway/slipway.toml")]
+    pub config: PathBuf,
+    /// Private key, PEM, without a passphrase
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Certificate of that key, PEM, as enrolled in the machines' firmware
+    #[arg(long, value_name = "FILE")]
+    pub cert: PathBuf,
+}
+
+/// `slipway mini-os build`.
+#[derive(Clone, Debug, Args)]
+pub struct BuildMiniOs {
+    /// Architecture of the machines; arm64 goes into the directory `arm64` below --out
+    #[arg(long, default_value = "amd64", value_parser = ["amd64", "arm64"])]
+    pub arch: String,
+    /// Drivers: full has all for servers, small what virtual machines need
+    #[arg(long, default_value = "full", value_parser = ["full", "small"])]
+    pub variant: String,
+    /// A statically linked slipway-agent
+    #[arg(long, value_name = "FILE")]
+    pub agent: PathBuf,
+    /// Output directory for kernel, initramfs and manifest.json
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/slipway/mini-os")]
+    pub out: PathBuf,
+    /// Directory where downloaded packages are cached
+    #[arg(long, value_name = "DIR", default_value = "/var/cache/slipway")]
+    pub cache: PathBuf,
+}
 
 /// `slipway image build|import|verify`; `list` asks the server and is handled elsewhere.
 pub(crate) fn image(command: &ImageCommand, output: Output) -> Result<String, CliError> {
@@ -51,7 +142,7 @@ fn build(recipe: &Path, dir: &Path, cache: &Path, output: Output) -> Result<Stri
 }
 
 fn made(manifest: &ImageManifest, dir: &Path, output: Output) -> Result<String, CliError> {
-    render::answer(output, manifest, |m| {
+    output.answer(manifest, |m| {
         format!(
             "{} {}: {}\n  {} to fetch, {} on disk\n  sha256 {}\n  in {}\n",
             m.name,
@@ -101,7 +192,7 @@ fn verify(wanted: Option<&str>, dir: &Path, output: Output) -> Result<String, Cl
             problem: Some(with_causes(e)),
         }));
     }
-    let text = render::answer(output, &results, |list| {
+    let text = output.answer(&results, |list| {
         let line = |v: &Verified| match &v.problem {
             None => format!("{}: as its manifest says\n", v.image),
             Some(problem) => format!("{}: NOT GOOD: {problem}\n", v.image),
@@ -121,10 +212,10 @@ fn verify(wanted: Option<&str>, dir: &Path, output: Output) -> Result<String, Cl
 
 /// `slipway mini-os build`.
 pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, CliError> {
-    let arch: mini_os::Arch = build.arch.parse().map_err(CliError::Usage)?;
+    let arch: mini_os::Arch = build.arch.parse().map_err(CliError::usage)?;
     let request = mini_os::Request {
         arch,
-        variant: build.variant.parse().map_err(CliError::Usage)?,
+        variant: build.variant.parse().map_err(CliError::usage)?,
         agent: build.agent.clone(),
         out: arch.directory(&build.out),
         cache: build.cache.clone(),
@@ -141,7 +232,7 @@ pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, Cli
         let why = with_causes(&error);
         tracing::warn!(%why, "no newer loaders: UEFI machines boot some seconds later, and not by UEFI HTTP boot with Secure Boot");
     }
-    render::answer(output, &manifest, |m| {
+    output.answer(&manifest, |m| {
         format!(
             "mini-os with Linux {} in {}\n  kernel {}, initramfs {} ({} modules, {} firmware files)\n",
             m.kernel_release,

@@ -10,29 +10,13 @@ use inventory_api::machine::{
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::{AssetReport, distinct};
 use inventory_api::rescue::RescuePassword;
-use serde::Serialize;
 
 use super::table::Table;
-use super::{CliError, Output};
 use words::text::{ago, counted, disk_size, duration, joined, macs_words, memory_size, tame, timestamp};
 use words::text::{boot as boot_text, plan as plan_text};
 
 /// Most tasks, and most notes, shown for one machine.
 const SHOWN_TASKS: usize = 10;
-
-/// The answer in the requested format.
-pub(crate) fn answer<T: Serialize>(
-    output: Output,
-    value: &T,
-    text: impl FnOnce(&T) -> String,
-) -> Result<String, CliError> {
-    match output {
-        Output::Text => Ok(text(value)),
-        Output::Json => serde_json::to_string_pretty(value)
-            .map(|json| json + "\n")
-            .map_err(|e| CliError::failed(format!("the answer cannot be written as JSON: {e}"))),
-    }
-}
 
 pub(crate) fn name(m: &MachineSummary) -> String {
     tame(&m.name(), 80)
