@@ -9,7 +9,7 @@ use inventory_api::import::{ImportReport, Imported, Removed};
 use inventory_api::parts::PartLife;
 use inventory_api::routes;
 
-use super::table::Table;
+use super::table::{Column, Table, cell};
 use super::{CliEnv, CliError, Common, Remote, file};
 use files::import::{Kind, MAX_BYTES, place_name};
 use words::text::{joined, tame, timestamp};
@@ -118,46 +118,53 @@ pub(super) fn imported(report: &ImportReport) -> String {
         report.kind, report.added, report.changed, report.unchanged, report.rechecked
     );
     if report.pending > 0 {
-        text.push_str(&format!(
+        text += &format!(
             "  {} more are being checked again in the background\n",
             report.pending
-        ));
+        );
     }
     for entry in &report.entries {
         let what = match entry.what {
             Imported::Added => "added",
             Imported::Changed => "changed",
         };
-        text.push_str(&format!("  {what} {}\n", tame(&entry.name, 200)));
+        text += &format!("  {what} {}\n", tame(&entry.name, 200));
     }
     for remark in &report.remarks {
-        text.push_str(&format!("  note: {}\n", tame(remark, 300)));
+        text += &format!("  note: {}\n", tame(remark, 300));
     }
     text
 }
 
-/// A table of delivery tallies; each row starts with two names.
+/// A table of delivery tallies under a heading of two names.
 fn tallies<T>(
-    first: &str,
-    second: &str,
-    ordered: &str,
     things: &[T],
-    row: impl Fn(&T) -> ([String; 2], &Tally),
+    first: Column<T>,
+    second: Column<T>,
+    ordered: &str,
+    tally: impl Fn(&T) -> &Tally,
 ) -> Table {
     let heading = [
-        first, second, ordered, "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
+        first.0, second.0, ordered, "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
     ];
-    Table::of(&heading, things, |thing| {
-        let (words, t) = row(thing);
+    let mut table = Table::new(&heading);
+    for thing in things {
+        let t = tally(thing);
         let counts = [t.ordered, t.received, t.checked, t.passing, t.failing, t.missing];
-        words.into_iter().chain(counts.map(|n| n.to_string()))
-    })
+        let names = [first.1(thing), second.1(thing)];
+        table.row(names.into_iter().chain(counts.map(|n| n.to_string())));
+    }
+    table
 }
 
 fn rack_table(racks: &[RackDelivery]) -> Table {
-    tallies("ROOM", "RACK", "PLANNED", racks, |r| {
-        ([r.room.clone(), r.rack.clone()], &r.tally)
-    })
+    tallies(
+        racks,
+        ("ROOM", &|r| r.room.clone()),
+        ("RACK", &|r| r.rack.clone()),
+        "PLANNED",
+        |r| &r.tally,
+    )
 }
 
 pub(super) async fn order(command: OrderCommand, remote: &Remote) -> Result<String, CliError> {
@@ -169,10 +176,14 @@ pub(super) async fn order(command: OrderCommand, remote: &Remote) -> Result<Stri
                 if orders.is_empty() {
                     return "No orders. `slipway import orders FILE` takes them in.\n".to_owned();
                 }
-                tallies("ORDER", "ITEMS", "ORDERED", orders, |o| {
-                    ([o.number.clone(), o.items.to_string()], &o.tally)
-                })
-                .text(0)
+                let table = tallies(
+                    orders,
+                    ("ORDER", &|o| o.number.clone()),
+                    ("ITEMS", &|o| o.items.to_string()),
+                    "ORDERED",
+                    |o| &o.tally,
+                );
+                table.text(0)
             })
         }
         OrderCommand::Show { number, csv: true } => Ok(client.text(routes::DELIVERY_CSV, [&number]).await?),
@@ -201,29 +212,26 @@ fn order_text(order: &OrderDelivery) -> String {
         t.failing,
         t.missing
     );
-    let items = tallies("ITEM", "PROFILE", "ORDERED", &order.items, |i| {
-        let profile = match i.profile_known {
-            true => i.profile.clone(),
-            false => format!("{} (not known)", i.profile),
-        };
-        ([i.item.clone(), profile], &i.tally)
-    });
-    text.push_str(&items.text(2));
+    let items = tallies(
+        &order.items,
+        ("ITEM", &|i| i.item.clone()),
+        ("PROFILE", &|i| {
+            i.profile.clone() + if i.profile_known { "" } else { " (not known)" }
+        }),
+        "ORDERED",
+        |i| &i.tally,
+    );
+    text += &items.text(2);
     if !order.racks.is_empty() {
-        text.push_str(&rack_table(&order.racks).text(2));
+        text += &rack_table(&order.racks).text(2);
     }
     let failing = order
         .machines
         .iter()
         .filter_map(|m| Some((m, m.finding.as_ref()?)));
     for (m, finding) in failing.take(100) {
-        let place = place_name(&m.placement);
-        text.push_str(&format!(
-            "  {} {}: {}\n",
-            m.receipt,
-            tame(&place, 100),
-            tame(finding, 300)
-        ));
+        let place = tame(&place_name(&m.placement), 100);
+        text += &format!("  {} {place}: {}\n", m.receipt, tame(finding, 300));
     }
     text
 }
@@ -249,22 +257,20 @@ pub(super) async fn rack(command: RackCommand, remote: &Remote) -> Result<String
 }
 
 fn rack_text(view: &RackView) -> String {
-    let heading = ["UNIT", "SERIAL", "ASSET TAG", "STATUS", "MACHINE", "FINDING"];
-    let table = Table::of(&heading, &view.places, |p| {
-        let node = p.placement.node.as_ref();
-        [
-            format!(
-                "{}{}",
-                p.placement.unit,
-                node.map(|n| format!(" node {n}")).unwrap_or_default()
-            ),
-            p.placement.serial.clone().unwrap_or_default(),
-            p.placement.asset_tag.clone().unwrap_or_default(),
-            p.receipt.to_string(),
-            p.machine.as_ref().map(ToString::to_string).unwrap_or_default(),
-            p.finding.clone().unwrap_or_default(),
-        ]
-    });
+    let node = |node: &Option<String>| node.as_ref().map(|node| format!(" node {node}"));
+    let table = Table::of(
+        &view.places,
+        &[
+            ("UNIT", &|p| {
+                p.placement.unit.to_string() + &cell(&node(&p.placement.node))
+            }),
+            ("SERIAL", &|p| cell(&p.placement.serial)),
+            ("ASSET TAG", &|p| cell(&p.placement.asset_tag)),
+            ("STATUS", &|p| p.receipt.to_string()),
+            ("MACHINE", &|p| cell(&p.machine)),
+            ("FINDING", &|p| cell(&p.finding)),
+        ],
+    );
     table.text(0)
 }
 
@@ -277,7 +283,7 @@ pub(super) async fn part(
 }
 
 fn part_text(part: &PartLife) -> String {
-    let model = joined([&part.manufacturer, &part.model]).unwrap_or_default();
+    let model = cell(&joined([&part.manufacturer, &part.model]));
     let mut text = format!(
         "{} {} ({})\n",
         part.kind,
@@ -285,27 +291,27 @@ fn part_text(part: &PartLife) -> String {
         tame(&model, 200)
     );
     if part.duplicate {
-        text.push_str("  DUPLICATE: two machines report it at once\n");
+        text += "  DUPLICATE: two machines report it at once\n";
     }
     for place in &part.seen_in {
-        text.push_str(&format!(
-            "  in {} {} since {}, seen {}\n",
-            place.machine,
+        let (name, since, seen) = (
             tame(&place.place, 128),
             timestamp(place.since),
-            timestamp(place.seen_at)
-        ));
+            timestamp(place.seen_at),
+        );
+        text += &format!("  in {} {name} since {since}, seen {seen}\n", place.machine);
     }
-    let table = Table::of(&["WHEN", "WHAT", "MACHINE", "PLACE", "FROM"], &part.events, |e| {
-        let machine = || e.from_machine.as_ref().map(ToString::to_string);
-        [
-            timestamp(e.at),
-            e.what.to_string(),
-            e.machine.to_string(),
-            e.place.clone(),
-            e.from_place.clone().or_else(machine).unwrap_or_default(),
-        ]
-    });
-    text.push_str(&table.text(2));
-    text
+    let table = Table::of(
+        &part.events,
+        &[
+            ("WHEN", &|e| timestamp(e.at)),
+            ("WHAT", &|e| e.what.to_string()),
+            ("MACHINE", &|e| e.machine.to_string()),
+            ("PLACE", &|e| e.place.clone()),
+            ("FROM", &|e| {
+                e.from_place.clone().unwrap_or_else(|| cell(&e.from_machine))
+            }),
+        ],
+    );
+    text + &table.text(2)
 }

@@ -66,9 +66,14 @@ pub(crate) async fn run(
         HardwareProfileCommand::List => {
             let profiles = client.list(routes::HARDWARE_PROFILES, [], &()).await?;
             remote.answer(&profiles, |profiles| {
-                let table = Table::of(&["PROFILE", "MACHINES", "CHANGED"], profiles, |p| {
-                    [p.name.clone(), p.machines.to_string(), timestamp(p.changed_at)]
-                });
+                let table = Table::of(
+                    profiles,
+                    &[
+                        ("PROFILE", &|p| p.name.clone()),
+                        ("MACHINES", &|p| p.machines.to_string()),
+                        ("CHANGED", &|p| timestamp(p.changed_at)),
+                    ],
+                );
                 table.text(0)
             })
         }

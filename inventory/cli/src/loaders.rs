@@ -4,7 +4,7 @@ use clap::Args;
 use inventory_api::loader::LoaderOverview;
 use inventory_api::{Mac, routes};
 
-use super::table::Table;
+use super::table::{Table, cell};
 use super::{CliError, Remote};
 use words::text::tame;
 
@@ -34,23 +34,26 @@ fn show(known: &LoaderOverview) -> String {
     if known.models.is_empty() {
         return "No loader has worked or failed yet.\n".to_owned();
     }
-    let mut models = Table::new(&["NIC MODEL", "LOADER", "WORKED", "FAILED"]);
-    for model in &known.models {
-        for tally in &model.loaders {
-            models.row([
-                tame(&model.model, 20),
-                tame(&tally.loader, 40),
-                tally.worked.to_string(),
-                tally.failed.to_string(),
-            ]);
-        }
-    }
-    let nics = Table::of(&["NIC", "MODEL", "LOADERS"], &known.nics, |nic| {
-        [
-            nic.mac.to_string(),
-            nic.model.clone().unwrap_or_default(),
-            tame(nic.sentence.as_deref().unwrap_or_default(), 400),
-        ]
-    });
+    let tallies = known
+        .models
+        .iter()
+        .flat_map(|m| m.loaders.iter().map(move |tally| (m, tally)));
+    let models = Table::of(
+        tallies,
+        &[
+            ("NIC MODEL", &|(m, _)| tame(&m.model, 20)),
+            ("LOADER", &|(_, tally)| tame(&tally.loader, 40)),
+            ("WORKED", &|(_, tally)| tally.worked.to_string()),
+            ("FAILED", &|(_, tally)| tally.failed.to_string()),
+        ],
+    );
+    let nics = Table::of(
+        &known.nics,
+        &[
+            ("NIC", &|nic| nic.mac.to_string()),
+            ("MODEL", &|nic| cell(&nic.model)),
+            ("LOADERS", &|nic| tame(&cell(&nic.sentence), 400)),
+        ],
+    );
     models.text(0) + &nics.part(0)
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use inventory_api::network::{NetworkState, NetworkStatus, OtherServer, ReserveAddress};
 use inventory_api::{Mac, routes};
 
-use super::table::Table;
+use super::table::{Table, cell};
 use super::{CliError, Remote};
 use words::text::boot::{gives, sender};
 use words::text::{tame, timestamp};
@@ -114,7 +114,7 @@ fn list(networks: &[NetworkStatus]) -> String {
     if networks.is_empty() {
         return "No networks: the server's configuration has no [[network]].\n".to_owned();
     }
-    let mut table = Table::new(&[
+    let heading = [
         "NETWORK",
         "SERVER",
         "SUBNET",
@@ -123,7 +123,8 @@ fn list(networks: &[NetworkStatus]) -> String {
         "IN USE",
         "POOL",
         "OTHER SERVERS",
-    ]);
+    ];
+    let mut table = Table::new(&heading);
     let others = |servers: &[OtherServer]| {
         let all: Vec<String> = servers.iter().map(|s| s.address.to_string()).collect();
         all.join(" ")
@@ -227,54 +228,61 @@ fn tables(n: &NetworkStatus) -> [Table; 6] {
         .flat_map(|s| s.senders.iter().map(move |sender| (s, sender)));
     [
         Table::of(
-            &["OTHER SERVER", "MAC", "GIVES", "FIRST HEARD", "LAST HEARD"],
             n.servers.iter().chain(v6_servers),
-            |s| {
-                [
-                    s.address.to_string(),
-                    s.mac.to_string(),
-                    tame(&gives(s), 86),
-                    timestamp(s.first_seen),
-                    timestamp(s.last_seen),
-                ]
-            },
+            &[
+                ("OTHER SERVER", &|s| s.address.to_string()),
+                ("MAC", &|s| s.mac.to_string()),
+                ("GIVES", &|s| tame(&gives(s), 86)),
+                ("FIRST HEARD", &|s| timestamp(s.first_seen)),
+                ("LAST HEARD", &|s| timestamp(s.last_seen)),
+            ],
         ),
-        Table::of(&["MAC", "RESERVED ADDRESS", "BY"], &n.reservations, |r| {
-            let by = if r.configured { "configuration" } else { "API" };
-            [r.mac.to_string(), r.address.to_string(), by.to_owned()]
-        }),
         Table::of(
-            &["OUT OF USE", "USED BY", "UNTIL"],
+            &n.reservations,
+            &[
+                ("MAC", &|r| r.mac.to_string()),
+                ("RESERVED ADDRESS", &|r| r.address.to_string()),
+                ("BY", &|r| {
+                    if r.configured { "configuration" } else { "API" }.to_owned()
+                }),
+            ],
+        ),
+        Table::of(
             &n.quarantined_addresses,
-            |q| [q.address.to_string(), q.mac.to_string(), timestamp(q.until)],
+            &[
+                ("QUARANTINED", &|q| q.address.to_string()),
+                ("USED BY", &|q| q.mac.to_string()),
+                ("UNTIL", &|q| timestamp(q.until)),
+            ],
         ),
-        Table::of(&["NOT ANSWERED", "MESSAGES", "LAST"], &n.silences, |s| {
-            [tame(&s.reason, 40), s.count.to_string(), timestamp(s.last)]
-        }),
         Table::of(
-            &["SENT BY", "REASON", "TYPE", "WHAT IT TELLS", "LAST"],
+            &n.silences,
+            &[
+                ("NOT ANSWERED", &|s| tame(&s.reason, 40)),
+                ("MESSAGES", &|s| s.count.to_string()),
+                ("LAST", &|s| timestamp(s.last)),
+            ],
+        ),
+        Table::of(
             senders.take(SENDERS),
-            |(silence, one)| {
-                [
-                    one.address.clone().unwrap_or_else(|| "no address".to_owned()),
-                    tame(&silence.reason, 40),
-                    one.hardware_type.to_string(),
-                    tame(&sender(one), 120),
-                    timestamp(one.last),
-                ]
-            },
+            &[
+                ("SENT BY", &|(_, one)| {
+                    one.address.clone().unwrap_or_else(|| "no address".to_owned())
+                }),
+                ("REASON", &|(silence, _)| tame(&silence.reason, 40)),
+                ("TYPE", &|(_, one)| one.hardware_type.to_string()),
+                ("WHAT IT TELLS", &|(_, one)| tame(&sender(one), 120)),
+                ("LAST", &|(_, one)| timestamp(one.last)),
+            ],
         ),
         Table::of(
-            &["ASKS AND DOES NOT BOOT", "ADDRESS", "WHAT IT IS", "LAST"],
             &n.visitors,
-            |v| {
-                [
-                    v.mac.to_string(),
-                    v.address.map(|ip| ip.to_string()).unwrap_or_default(),
-                    tame(&v.who, 80),
-                    timestamp(v.last),
-                ]
-            },
+            &[
+                ("ASKS AND DOES NOT BOOT", &|v| v.mac.to_string()),
+                ("ADDRESS", &|v| cell(&v.address)),
+                ("WHAT IT IS", &|v| tame(&v.who, 80)),
+                ("LAST", &|v| timestamp(v.last)),
+            ],
         ),
     ]
 }

@@ -7,6 +7,14 @@ use words::text::tame;
 /// Longer cells are cut to this length.
 const MAX_CELL: usize = 100;
 
+/// The heading of a column, and its cell for an item.
+pub(crate) type Column<'a, T> = (&'a str, &'a dyn Fn(&T) -> String);
+
+/// The cell of a value that may be absent.
+pub(crate) fn cell<T: ToString>(value: &Option<T>) -> String {
+    value.as_ref().map(T::to_string).unwrap_or_default()
+}
+
 /// Rows of cells under a heading.
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -21,13 +29,12 @@ impl Table {
     }
 
     /// A table with one row per item.
-    pub(crate) fn of<T, C: IntoIterator<Item: AsRef<str>>>(
-        heading: &[&str],
-        things: impl IntoIterator<Item = T>,
-        cells: impl Fn(T) -> C,
-    ) -> Table {
-        let mut table = Table::new(heading);
-        things.into_iter().for_each(|thing| table.row(cells(thing)));
+    pub(crate) fn of<T>(things: impl IntoIterator<Item = T>, columns: &[Column<T>]) -> Table {
+        let heading: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
+        let mut table = Table::new(&heading);
+        for thing in things {
+            table.row(columns.iter().map(|(_, cell)| cell(&thing)));
+        }
         table
     }
 
