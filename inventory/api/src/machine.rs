@@ -1,6 +1,7 @@
 //! Machines as API, CLI and page show them.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +139,14 @@ impl Verb {
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
+    }
+}
+
+impl FromStr for Verb {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Verb, ()> {
+        Verb::ALL.into_iter().find(|v| v.to_string() == text).ok_or(())
     }
 }
 

@@ -142,8 +142,7 @@ pub(crate) async fn run(command: MachineCommand, remote: &Remote) -> Result<Stri
                 state: state.map(|state| state.to_lowercase()),
                 ..MachineFilter::default()
             };
-            let machines = client.list(routes::MACHINES, [], &filter).await?;
-            remote.answer(&machines, |m| render::machines(m, now()))
+            remote.answer(&client.machines(&filter).await?, |m| render::machines(m, now()))
         }
         MachineCommand::Show(Which { machine }) => {
             remote.answer(&client.machine(&machine).await?, |d| render::machine(d, now()))
@@ -155,7 +154,7 @@ pub(crate) async fn run(command: MachineCommand, remote: &Remote) -> Result<Stri
             };
             let keys = [which.machine.as_str()];
             let page = client
-                .page(&routes::HISTORY, keys, &Older { before }, &newest)
+                .page_of(&routes::HISTORY, keys, &Older { before }, &newest)
                 .await?;
             remote.answer(&page.items, |rows| render::history(rows))
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use inventory_api::Problem;
 use inventory_api::import::ImportReport;
-use inventory_api::machine::{DeployResponse, Deployment, MachineDetail, Verb, VerbResponse};
+use inventory_api::machine::{
+    DeployResponse, Deployment, MachineDetail, MachineFilter, MachineSummary, Verb, VerbResponse,
+};
 use inventory_api::page::{Page, PageQuery};
 use inventory_api::routes::{self, Method, Raw, Route};
 use inventory_api::text::{tame, with_causes};
@@ -49,6 +51,7 @@ pub struct Server {
 const MAX_ITEMS: usize = 10_000_000;
 
 /// Client of one server.
+#[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: Url,
@@ -124,7 +127,7 @@ impl Client {
     }
 
     /// One page of a list.
-    pub async fn page<const N: usize, Q: Serialize, T: DeserializeOwned>(
+    pub async fn page_of<const N: usize, Q: Serialize, T: DeserializeOwned>(
         &self,
         route: &Route<N, Q, Page<T>>,
         keys: [&str; N],
@@ -148,7 +151,7 @@ impl Client {
         };
         let mut items = Vec::new();
         loop {
-            let mut page = self.page(&route, keys, filter, &query).await?;
+            let mut page = self.page_of(&route, keys, filter, &query).await?;
             items.append(&mut page.items);
             if page.next_page.is_none() {
                 return Ok(items);
@@ -182,6 +185,11 @@ impl Client {
     ) -> Result<String, ClientError> {
         let (_, url, bytes) = self.answer(self.request(&route, keys)?).await?;
         String::from_utf8(bytes).map_err(|_| failed(format!("{url} answered with something that is no text")))
+    }
+
+    /// All machines that match a filter.
+    pub async fn machines(&self, filter: &MachineFilter) -> Result<Vec<MachineSummary>, ClientError> {
+        self.list(routes::MACHINES, [], filter).await
     }
 
     /// The machine with this id, MAC, serial number or asset tag.

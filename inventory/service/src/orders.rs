@@ -2,7 +2,7 @@
 
 use inventory_api::Problem;
 use inventory_api::deploy::DeployRequest;
-use inventory_api::machine::{Deployment, DeployResponse, VerbResponse};
+use inventory_api::machine::{DeployResponse, Deployment, VerbResponse};
 use lifecycle::booting::ADMITTED_SECONDS;
 use lifecycle::verbs::{event_of, may_forget};
 use lifecycle::{Event, State, transition};

@@ -6,7 +6,7 @@ use clap::Parser;
 use cli::{CliEnv, CliError, Command, execute};
 use inventory_api::agent::RunsOn;
 
-use crate::delivery::{detail, send};
+use crate::delivery::send;
 use crate::harness::Site;
 use crate::rack::{ORDERS, Rack, module, plan, server};
 
@@ -308,7 +308,7 @@ async fn a_machine_is_looked_at_again_located_and_burned_in_by_command() {
         &["asked for recheck"],
     )
     .await;
-    let seen = detail(&site, rack.id(2)).await;
+    let seen = site.detail(rack.id(2)).await;
     assert_eq!(seen.notes[0].text, "seated the module again");
     send(&site, &rack.agents[1], &server(2), RunsOn::MiniOs).await;
     t.says(

@@ -30,8 +30,8 @@ mod validate;
 mod version;
 
 pub use golden::golden;
-pub(crate) use nics::place_of as nic_place;
 pub use inventory_api::check::Outlier;
+pub(crate) use nics::place_of as nic_place;
 pub use outliers::outliers;
 pub use validate::validate;
 

@@ -1,8 +1,8 @@
 //! Hardware profiles made from known good machines, and comparison of a profile's machines.
 
+use inventory_api::Problem;
 use inventory_api::check::{HardwareProfile, ProfileMachine, ProfileMachines};
 use inventory_api::import::ImportReport;
-use inventory_api::Problem;
 
 use crate::problem::{internal, problem};
 use crate::{Actor, Service};
