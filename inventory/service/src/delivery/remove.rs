@@ -46,7 +46,7 @@ impl Service {
             return Err(missing(
                 "hardware profile",
                 name,
-                "`slipway profile list` shows all",
+                "`slipway hardware-profile list` shows all",
             ));
         }
         let places = change.placements_of_profile(name).await?;
