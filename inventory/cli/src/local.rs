@@ -163,50 +163,52 @@ struct Verified {
     problem: Option<String>,
 }
 
+impl Verified {
+    fn new(image: String, problem: Option<&images::Error>) -> Verified {
+        Verified {
+            image,
+            ok: problem.is_none(),
+            problem: problem.map(|e| with_causes(e)),
+        }
+    }
+}
+
 /// Reads every byte of one image (`name` or `name@version`) or of all.
 fn verify(wanted: Option<&str>, dir: &Path, output: Output) -> Result<String, CliError> {
     let listing = images::list(dir).map_err(failed)?;
-    let mut results: Vec<Verified> = Vec::new();
+    let mut results = Vec::new();
     for image in &listing.images {
         let name = format!("{}@{}", image.manifest.name, image.manifest.version);
-        if wanted.is_some_and(|w| w != name && w != image.manifest.name) {
-            continue;
+        if wanted.is_none_or(|w| w == name || w == image.manifest.name) {
+            results.push(Verified::new(name, image.verify().err().as_ref()));
         }
-        let problem = image.verify().err().map(|e| with_causes(&e));
-        results.push(Verified {
-            image: name,
-            ok: problem.is_none(),
-            problem,
-        });
     }
-    if let Some(wanted) = wanted.filter(|_| results.is_empty()) {
-        return Err(CliError::failed(format!(
-            "{} has no image {wanted:?}",
-            dir.display()
-        )));
-    }
-    if wanted.is_none() {
-        results.extend(listing.problems.iter().map(|e| Verified {
-            image: "?".into(),
-            ok: false,
-            problem: Some(with_causes(e)),
-        }));
+    match wanted {
+        Some(wanted) if results.is_empty() => {
+            let text = format!("{} has no image {wanted:?}", dir.display());
+            return Err(CliError::failed(text));
+        }
+        Some(_) => {}
+        None => results.extend(
+            listing
+                .problems
+                .iter()
+                .map(|e| Verified::new("?".into(), Some(e))),
+        ),
     }
     let text = output.answer(&results, |list| {
         let line = |v: &Verified| match &v.problem {
             None => format!("{}: as its manifest says\n", v.image),
             Some(problem) => format!("{}: NOT GOOD: {problem}\n", v.image),
         };
-        if list.is_empty() {
-            format!("{} has no image\n", dir.display())
-        } else {
-            list.iter().map(line).collect()
+        match list.is_empty() {
+            true => format!("{} has no image\n", dir.display()),
+            false => list.iter().map(line).collect(),
         }
     })?;
-    if results.iter().all(|v| v.ok) {
-        Ok(text)
-    } else {
-        Err(CliError::failed(text.trim_end().to_owned()))
+    match results.iter().all(|v| v.ok) {
+        true => Ok(text),
+        false => Err(CliError::failed(text.trim_end())),
     }
 }
 

@@ -59,23 +59,16 @@ impl Table {
     pub fn text(&self, indent: usize) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
-            self.rows
-                .iter()
-                .filter_map(|r| r.get(column))
-                .map(|c| c.width())
-                .max()
-                .unwrap_or(0)
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.width()).max()
         };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let widths: Vec<usize> = (0..columns).filter_map(width).collect();
         let mut out = String::new();
         for row in &self.rows {
-            let mut line = " ".repeat(indent);
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(cell);
-                line.push_str(&" ".repeat(width - cell.width() + 2));
-            }
-            out.push_str(line.trim_end());
-            out.push('\n');
+            let cells = row.iter().zip(&widths);
+            let padded = cells.map(|(cell, width)| cell.to_owned() + &" ".repeat(width - cell.width() + 2));
+            let line = " ".repeat(indent) + &padded.collect::<String>();
+            out += &format!("{}\n", line.trim_end());
         }
         out
     }

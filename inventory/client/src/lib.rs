@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Longest name in a path, bytes.
-const MAX_KEY: usize = 128;
+const MAX_KEY: usize = 1024;
 /// Largest answer accepted, bytes.
 const MAX_ANSWER: usize = 64 << 20;
 
@@ -355,7 +355,7 @@ mod tests {
         ] {
             assert_eq!(path(key).unwrap(), format!("/v1/machines/{encoded}/history"));
         }
-        for wrong in ["", ".", "..", &"x".repeat(129)] {
+        for wrong in ["", ".", "..", &"x".repeat(MAX_KEY + 1)] {
             let error = path(wrong).unwrap_err();
             assert!(
                 matches!(&error, ClientError::Usage(text) if text.starts_with("key must be")),

@@ -116,10 +116,14 @@ impl FromRequestParts<Arc<Service>> for Machine {
     }
 }
 
+/// What a machine with a certificate sends.
+type Told<T, const LIMIT: usize = SMALL> = (Machine, Sent<T, LIMIT>);
+type Done<T> = Result<Json<T>, Problem>;
+
 async fn claim(
     service: Arc<Service>,
     (Extension(peer), headers, Sent(claim)): (Extension<Peer>, HeaderMap, Sent<ClaimRequest, CLAIM>),
-) -> Result<Json<ClaimResponse>, Problem> {
+) -> Done<ClaimResponse> {
     let page = page_base(&headers).map(|base| format!("{base}/machines"));
     let address = peer.address.ip().to_canonical();
     service.claim(&claim, address, page.as_deref()).await.map(Json)
@@ -128,7 +132,7 @@ async fn claim(
 async fn rescue(
     service: Arc<Service>,
     (Extension(peer), Sent(asks)): (Extension<Peer>, Sent<RescueRequest, SMALL>),
-) -> Result<Json<RescueResponse>, Problem> {
+) -> Done<RescueResponse> {
     let address = peer.address.ip().to_canonical();
     service.rescue(&asks, address).await.map(Json)
 }
@@ -178,7 +182,7 @@ impl<S: Sync> FromRequest<S> for Reported {
 async fn report(
     service: Arc<Service>,
     (Machine(id), headers, report): (Machine, HeaderMap, Reported),
-) -> Result<Json<ReportResponse>, Problem> {
+) -> Done<ReportResponse> {
     let mut answer = service.report(&id, &report.bytes, &report.sent).await?;
     // The id, not the serial number, which two machines may share.
     answer.page_url = page_base(&headers).map(|base| format!("{base}/p/{id}"));
@@ -202,34 +206,29 @@ async fn assignment(
     Ok(Json(service.assignment(&id, query.seen, wait).await?))
 }
 
-async fn step(
-    service: Arc<Service>,
-    (Machine(id), Sent(step)): (Machine, Sent<StepReport, SMALL>),
-) -> Result<Json<Permission>, Problem> {
+async fn step(service: Arc<Service>, (Machine(id), Sent(step)): Told<StepReport>) -> Done<Permission> {
     service.step(&id, step).await.map(Json)
+}
+
+async fn task(service: Arc<Service>, (Machine(id), Sent(report)): Told<TaskReport>) -> Done<Permission> {
+    service.task_report(&id, report).await.map(Json)
 }
 
 async fn progress(
     service: Arc<Service>,
-    (Machine(id), Sent(progress)): (Machine, Sent<Progress, SMALL>),
+    (Machine(id), Sent(sent)): Told<Progress>,
 ) -> Result<StatusCode, Problem> {
-    service.progress(&id, progress).await?;
-    Ok(StatusCode::NO_CONTENT)
+    service.progress(&id, sent).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 async fn verification(
     service: Arc<Service>,
-    (Machine(id), Sent(verification)): (Machine, Sent<Verification, VERIFICATION>),
+    (Machine(id), Sent(sent)): Told<Verification, VERIFICATION>,
 ) -> Result<StatusCode, Problem> {
-    service.verification(&id, verification).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn task(
-    service: Arc<Service>,
-    (Machine(id), Sent(report)): (Machine, Sent<TaskReport, SMALL>),
-) -> Result<Json<Permission>, Problem> {
-    service.task_report(&id, report).await.map(Json)
+    service
+        .verification(&id, sent)
+        .await
+        .map(|()| StatusCode::NO_CONTENT)
 }
 
 async fn image(

@@ -339,6 +339,8 @@ async fn what_is_in_use_is_not_removed_and_the_rest_is() {
         let problem = remove(path).await.unwrap_err();
         assert_eq!((problem.status, problem.code.as_str()), (404, code));
     }
+    let no_unit = remove("/v1/racks/R1/A07/x").await.unwrap_err();
+    assert_eq!((no_unit.status, no_unit.code.as_str()), (400, "bad-unit"));
     // No refused removal was carried out in part.
     let rack = site.ask(routes::RACK, ["R1", "A07"]).await.unwrap();
     assert_eq!(rack.places.len(), 2);

@@ -149,7 +149,13 @@ impl Service {
     /// One hardware profile as imported.
     pub async fn hardware_profile(&self, name: &str) -> Result<HardwareProfile, Problem> {
         let profile = self.core.store.hardware_profile(name).await?;
-        profile.ok_or_else(|| missing("hardware profile", name, "`slipway hardware-profile list` shows all"))
+        profile.ok_or_else(|| {
+            missing(
+                "hardware profile",
+                name,
+                "`slipway hardware-profile list` shows all",
+            )
+        })
     }
 }
 
