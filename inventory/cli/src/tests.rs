@@ -51,6 +51,15 @@ fn commands_are_read() {
         panic!()
     };
     assert!(matches!(m.command, MachineCommand::Conflict(c) if c.different && c.with.is_some()));
+    // A hardware profile by its full name, and by the names that it had before.
+    for kind in ["hardware-profiles", "profiles"] {
+        assert!(
+            matches!(parse(&format!("import {kind} p.json")), Ok(Command::Import(_))),
+            "{kind}"
+        );
+        let list = parse(&format!("{} list", kind.trim_end_matches('s')));
+        assert!(matches!(list, Ok(Command::HardwareProfile(_))), "{kind}");
+    }
     for wrong in [
         "machine conflict m-1 --different --retire m-2",
         "machine conflict m-1 --with m-2",

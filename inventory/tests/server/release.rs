@@ -194,7 +194,7 @@ async fn a_release_says_what_it_did_forgets_the_deployment_and_is_doubted_where_
     assert_eq!(tell(&site, &wiper, outcome).await, Permission::Continue {});
     assert_eq!(site.phase(id).await, "ready");
 
-    let history = async || site.history(&id).await;
+    let history = async || site.history(id).await;
     let said = history().await.last().expect("a row").sentence.clone();
     assert!(
         said.contains("partition tables and signatures of the disk and of its 3 partitions are cleared")
