@@ -1,92 +1,84 @@
 //! A client of the API as people use it.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use inventory_api::machine::{HistoryEntry, Journey, MachineDetail, MachineSummary};
-use inventory_api::page::Page;
+use inventory_api::import::ImportReport;
+use inventory_api::machine::{HistoryEntry, Journey, MachineDetail};
+use inventory_api::page::PageQuery;
+use inventory_api::routes::{self, Older, Raw, Route};
+use inventory_client::{Client, Server};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::wait;
 
 /// A signed-in client.
 #[derive(Clone)]
 pub struct Api {
+    client: Client,
     http: reqwest::Client,
     base: String,
     token: String,
 }
 
+impl Deref for Api {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
 impl Api {
-    /// A client that trusts this CA and nothing else.
+    /// A client that trusts the CA in this file and nothing else.
     ///
     /// # Errors
-    /// The certificate cannot be read.
-    pub fn new(base: &str, ca_pem: &[u8], token: &str) -> Result<Api> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
+    /// The file cannot be read.
+    pub fn new(base: &str, ca: &Path, token: &str) -> Result<Api> {
+        let client = Client::new(Server {
+            url: Some(base.to_owned()),
+            token: Some(token.to_owned()),
+            ca: Some(ca.to_owned()),
+        })?;
+        let pem = std::fs::read(ca).with_context(|| format!("reading {}", ca.display()))?;
         let http = reqwest::Client::builder()
-            .tls_certs_only([reqwest::Certificate::from_pem(ca_pem)?])
+            .tls_certs_only([reqwest::Certificate::from_pem(&pem)?])
             .timeout(Duration::from_secs(30))
             // A redirect answer is looked at: it carries the cookie of a sign-in.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Api {
+            client,
             http,
             base: base.to_owned(),
             token: token.to_owned(),
         })
     }
 
-    /// As [`Api::new`], with the CA's file.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn with_ca_file(base: &str, ca: &Path, token: &str) -> Result<Api> {
-        let pem = std::fs::read(ca).with_context(|| format!("reading {}", ca.display()))?;
-        Api::new(base, &pem, token)
-    }
-
-    /// `GET path`.
+    /// Imports entries as a JSON file.
     ///
     /// # Errors
     /// No answer, or a problem.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        self.answer(self.http.get(format!("{}{path}", self.base))).await
+    pub async fn import_json(
+        &self,
+        route: Route<0, Raw, ImportReport>,
+        entries: &impl Serialize,
+    ) -> Result<ImportReport> {
+        Ok(self
+            .import(route, "application/json", serde_json::to_vec(entries)?)
+            .await?)
     }
 
-    /// All items of a list, page after page.
+    /// Status and body of the answer to any JSON.
     ///
     /// # Errors
-    /// As [`Api::get`].
-    pub async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
-        let mut page: Page<T> = self.get(path).await?;
-        let mut items = page.items;
-        while let Some(token) = page.next_page {
-            page = self.get(&format!("{path}?page_token={token}")).await?;
-            items.append(&mut page.items);
-        }
-        Ok(items)
-    }
-
-    /// `POST path` with a JSON body.
-    ///
-    /// # Errors
-    /// No answer, or a problem.
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        self.answer(self.http.post(format!("{}{path}", self.base)).json(body))
-            .await
-    }
-
-    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
+    /// No answer.
+    pub async fn post_raw(&self, path: &str, body: &impl Serialize) -> Result<(u16, String)> {
+        let request = self.http.post(format!("{}{path}", self.base)).json(body);
         let response = request.bearer_auth(&self.token).send().await?;
-        let (status, url) = (response.status(), response.url().clone());
-        let text = response.text().await?;
-        if !status.is_success() {
-            bail!("{url}: {status}: {text}");
-        }
-        serde_json::from_str(&text).with_context(|| format!("{url}: {text}"))
+        Ok((response.status().as_u16(), response.text().await?))
     }
 
     /// A page as a signed-in person gets it.
@@ -121,38 +113,25 @@ impl Api {
         Ok(text)
     }
 
-    /// All machines.
+    /// The newest rows of a machine's history.
     ///
     /// # Errors
-    /// As [`Api::get`].
-    pub async fn machines(&self) -> Result<Vec<MachineSummary>> {
-        self.list("/v1/machines").await
-    }
-
-    /// One machine, by id, MAC or serial number.
-    ///
-    /// # Errors
-    /// As [`Api::get`].
-    pub async fn machine(&self, key: &str) -> Result<MachineDetail> {
-        self.get(&format!("/v1/machines/{key}")).await
-    }
-
-    /// Its history.
-    ///
-    /// # Errors
-    /// As [`Api::get`].
+    /// No answer, or a problem.
     pub async fn history(&self, key: &str) -> Result<Vec<HistoryEntry>> {
-        let path = format!("/v1/machines/{key}/history?limit=200");
-        let page: Page<HistoryEntry> = self.get(&path).await?;
-        Ok(page.items)
+        let newest = PageQuery {
+            limit: Some(200),
+            page_token: None,
+        };
+        let all = Older::default();
+        Ok(self.page_of(&routes::HISTORY, [key], &all, &newest).await?.items)
     }
 
     /// What was heard from a MAC.
     ///
     /// # Errors
-    /// As [`Api::get`].
+    /// No answer, or a problem.
     pub async fn journey(&self, mac: &str) -> Result<Journey> {
-        self.get(&format!("/v1/journey/{mac}")).await
+        Ok(self.ask(routes::JOURNEY, [mac]).await?)
     }
 
     /// Waits until the machine is in `state`; a server that does not answer is waited for too.

@@ -131,7 +131,7 @@ impl Server {
 
     /// A client for code inside the lab.
     pub fn api(&self) -> Result<Api> {
-        Api::with_ca_file(&self.url(), &self.ca_file(), &self.token)
+        Api::new(&self.url(), &self.ca_file(), &self.token)
     }
 }
 

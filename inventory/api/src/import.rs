@@ -1,4 +1,4 @@
-//! Results of importing purchase orders, hardware profiles or racks: `POST /v1/{orders,profiles,racks}`.
+//! Results of importing purchase orders, hardware profiles or racks: `POST /v1/{orders,hardware-profiles,racks}`.
 
 use serde::{Deserialize, Serialize};
 
@@ -57,4 +57,15 @@ pub struct Removed {
 pub struct Rechecks {
     /// Machines still to be checked again.
     pub left: u32,
+}
+
+/// Body of `POST /v1/machines/{key}/golden`: makes a hardware profile from the machine's newest report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenProfile {
+    /// Name of the profile.
+    pub name: String,
+    /// Accept a machine that is not healthy; the health rules still apply to machines checked against the profile.
+    #[serde(default)]
+    pub accept_unhealthy: bool,
 }

@@ -29,6 +29,7 @@ pub mod plan;
 pub mod problem;
 pub mod report;
 pub mod rescue;
+pub mod routes;
 #[cfg(feature = "sample")]
 pub mod sample;
 pub mod serial;

@@ -315,7 +315,7 @@ pub struct VerbResponse {
 /// Body of `POST /v1/machines/{id}/deploy`: a [`DeployRequest`], or `{"profile": NAME}`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum DeployOrder {
+pub enum Deployment {
     /// A profile of the server's configuration, by name.
     Profile {
         /// Its name.
@@ -325,7 +325,7 @@ pub enum DeployOrder {
     Request(Box<DeployRequest>),
 }
 
-impl<'de> Deserialize<'de> for DeployOrder {
+impl<'de> Deserialize<'de> for Deployment {
     // By hand: serde's untagged error says only "did not match any variant".
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         use serde::de::Error as _;
@@ -338,10 +338,10 @@ impl<'de> Deserialize<'de> for DeployOrder {
         let value = serde_json::Value::deserialize(d)?;
         if value.get("profile").is_some() {
             let ByName { profile } = serde_json::from_value(value).map_err(D::Error::custom)?;
-            return Ok(DeployOrder::Profile { profile });
+            return Ok(Deployment::Profile { profile });
         }
         let request = serde_json::from_value(value).map_err(D::Error::custom)?;
-        Ok(DeployOrder::Request(Box::new(request)))
+        Ok(Deployment::Request(Box::new(request)))
     }
 }
 
@@ -398,16 +398,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deploy_order_is_a_profile_or_a_request() {
-        let by_name: DeployOrder = serde_json::from_str(r#"{"profile": "web"}"#).unwrap();
+    fn a_deployment_is_a_profile_or_a_request() {
+        let by_name: Deployment = serde_json::from_str(r#"{"profile": "web"}"#).unwrap();
         assert_eq!(
             by_name,
-            DeployOrder::Profile {
+            Deployment::Profile {
                 profile: "web".into()
             }
         );
-        let whole: DeployOrder = serde_json::from_str(r#"{"image": "debian-12"}"#).unwrap();
-        assert!(matches!(whole, DeployOrder::Request(r) if r.image == "debian-12"));
+        let whole: Deployment = serde_json::from_str(r#"{"image": "debian-12"}"#).unwrap();
+        assert!(matches!(whole, Deployment::Request(r) if r.image == "debian-12"));
         for (body, says) in [
             (
                 r#"{"profile": "web", "image": "debian-12"}"#,
@@ -415,7 +415,7 @@ mod tests {
             ),
             (r#"{"imagee": "debian-12"}"#, "unknown field `imagee`"),
         ] {
-            let error = serde_json::from_str::<DeployOrder>(body).unwrap_err().to_string();
+            let error = serde_json::from_str::<Deployment>(body).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }
     }

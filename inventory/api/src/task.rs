@@ -27,6 +27,22 @@ named! {
     }
 }
 
+/// Body of `POST /v1/machines/{key}/identify`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identify {
+    /// As in [`Task::Identify`].
+    pub seconds: u8,
+}
+
+/// Body of `POST /v1/machines/{key}/fixed`: a fault was repaired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fixed {
+    /// What was done.
+    pub text: String,
+}
+
 /// `POST /agent/v1/task`: progress or result of a task. The answer is a [`crate::agent::Permission`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskReport {

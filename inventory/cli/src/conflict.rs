@@ -1,44 +1,47 @@
 //! `slipway machine conflict`: two machines that claim one identity.
 
 use clap::Args;
-use inventory_api::MachineId;
 use inventory_api::conflict::{Conflict, Conflicts, ResolveConflict};
+use inventory_api::{MachineId, routes};
 
-use super::machine::path;
+use super::machine::Which;
 use super::table::Table;
-use super::{CliError, Output, render};
-use inventory_client::Client;
+use super::{CliError, Remote};
 use words::text::{tame, timestamp};
 
 /// `slipway machine conflict`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("decision").args(["different", "retire"]))]
 pub struct ConflictArgs {
-    /// Id, MAC, serial number or asset tag
-    pub machine: String,
+    #[command(flatten)]
+    which: Which,
     /// They are different machines: keep both and ignore the facts that they share
     #[arg(long)]
-    pub different: bool,
+    pub(super) different: bool,
     /// With --different: only the conflict with this machine
     #[arg(long, value_name = "ID", requires = "different")]
-    pub with: Option<MachineId>,
+    pub(super) with: Option<MachineId>,
     /// They are one machine: retire this enrolment; its NICs move to the other one
     #[arg(long, value_name = "ID")]
-    pub retire: Option<MachineId>,
+    pub(super) retire: Option<MachineId>,
 }
 
-pub(crate) async fn run(client: &Client, args: ConflictArgs, out: Output) -> Result<String, CliError> {
-    let here = path(&args.machine, "/conflict")?;
+pub(crate) async fn run(args: ConflictArgs, remote: &Remote) -> Result<String, CliError> {
+    let keys = [args.which.machine.as_str()];
     let decision = match (args.different, args.retire) {
         (true, _) => Some(ResolveConflict::Different { with: args.with }),
-        (false, Some(retire)) => Some(ResolveConflict::Same { retire }),
-        (false, None) => None,
+        (false, retire) => retire.map(|retire| ResolveConflict::Same { retire }),
     };
-    let answer: Conflicts = match &decision {
-        Some(decision) => client.post(&here, Some(decision)).await?,
-        None => client.get(&here).await?,
+    let answer = match &decision {
+        Some(decision) => {
+            remote
+                .client
+                .send(routes::RESOLVE_CONFLICT, keys, decision)
+                .await?
+        }
+        None => remote.client.ask(routes::CONFLICTS, keys).await?,
     };
-    render::answer(out, &answer, text)
+    remote.answer(&answer, text)
 }
 
 /// Both sides, field by field.
@@ -65,24 +68,12 @@ fn one(conflict: &Conflict) -> String {
         ),
     };
     out.push_str(&format!("  {}\n", tame(&conflict.sentence, 500)));
-    let heads = if itself {
-        ["", "NOW", "BEFORE", ""].map(str::to_owned)
-    } else {
-        [
-            String::new(),
-            newcomer.id.to_string(),
-            known.id.to_string(),
-            String::new(),
-        ]
-    };
-    let mut table = Table::new(&heads.each_ref().map(String::as_str));
+    let (a, b) = (newcomer.id.as_str(), known.id.as_str());
+    let [left, right] = if itself { ["NOW", "BEFORE"] } else { [a, b] };
+    let mut table = Table::new(&["", left, right, ""]);
     if !itself {
-        table.row([
-            "state".to_owned(),
-            newcomer.status.state.to_string(),
-            known.status.state.to_string(),
-            String::new(),
-        ]);
+        let states = [newcomer, known].map(|machine| machine.status.state.as_str());
+        table.row(["state", states[0], states[1], ""]);
     }
     for field in &conflict.fields {
         let word = match field.agrees {
@@ -90,28 +81,24 @@ fn one(conflict: &Conflict) -> String {
             Some(false) => "differs",
             None => "",
         };
-        table.row([
-            field.name.clone(),
-            field.newcomer.clone().unwrap_or_else(|| "-".to_owned()),
-            field.known.clone().unwrap_or_else(|| "-".to_owned()),
-            word.to_owned(),
-        ]);
+        let [left, right] = [&field.newcomer, &field.known].map(|value| value.as_deref().unwrap_or_default());
+        table.row([&field.name, left, right, word]);
     }
     out.push_str(&table.text(2));
     if conflict.resolution.is_none() {
-        let (a, b) = (&newcomer.id, &known.id);
-        let other = if itself {
-            format!("It is this machine, rebuilt: slipway machine conflict {a} --retire {a}")
+        let (with, other) = if itself {
+            (
+                String::new(),
+                format!("It is this machine, rebuilt: slipway machine conflict {a} --retire {a}"),
+            )
         } else {
-            format!("One machine: slipway machine conflict {b} --retire {a} (or {a} --retire {b})")
+            (
+                format!(" --with {b}"),
+                format!("One machine: slipway machine conflict {b} --retire {a} (or {a} --retire {b})"),
+            )
         };
         out.push_str(&format!(
-            "  Different: slipway machine conflict {a} --different{}\n  {other}\n",
-            if itself {
-                String::new()
-            } else {
-                format!(" --with {b}")
-            }
+            "  Different: slipway machine conflict {a} --different{with}\n  {other}\n"
         ));
     }
     out

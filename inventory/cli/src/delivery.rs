@@ -1,45 +1,44 @@
-//! `slipway import|order|rack|profile|part`.
+//! `slipway import|order|rack|part`.
 
 use std::path::{Path, PathBuf};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use inventory_api::check::HardwareProfile;
-use inventory_api::delivery::{OrderDelivery, OrderSummary, ProfileSummary, RackDelivery, RackView, Tally};
+use inventory_api::delivery::{OrderDelivery, RackDelivery, RackView, Tally};
 use inventory_api::import::{ImportReport, Imported, Removed};
 use inventory_api::parts::PartLife;
+use inventory_api::routes;
 
-use super::check::ProfileCommand;
-use super::table::Table;
-use super::{Asked, CliEnv, CliError, Common, Output, render};
-use files::import::{Kind, MAX_BYTES};
-use inventory_client::Client;
-use words::text::{joined, segment, tame, timestamp};
+use super::table::{Column, Table, cell};
+use super::{CliEnv, CliError, Common, Remote, file};
+use files::import::{Kind, MAX_BYTES, place_name};
+use words::text::{joined, tame, timestamp};
 
 /// `slipway import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// Options common to all commands.
-    #[command(flatten)]
-    pub common: Common,
     /// What the file contains
     #[arg(value_parser = kind())]
-    pub kind: Kind,
+    kind: Kind,
     /// The file, .csv or .json; docs/orders.md describes the columns
-    pub file: PathBuf,
+    file: PathBuf,
 }
 
 fn kind() -> impl TypedValueParser<Value = Kind> {
-    PossibleValuesParser::new(Kind::ALL.map(Kind::name))
-        .try_map(|name| Kind::of_name(&name).ok_or("not a kind of file"))
+    let profiles = PossibleValue::new("hardware-profiles").alias("profiles");
+    PossibleValuesParser::new([profiles, "orders".into(), "racks".into()]).map(|name| match name.as_str() {
+        "orders" => Kind::Orders,
+        "racks" => Kind::Racks,
+        _ => Kind::Profiles,
+    })
 }
 
 /// Subcommands of `slipway order`.
 #[derive(Debug, Subcommand)]
 pub enum OrderCommand {
-    /// List the orders
+    /// List the purchase orders
     List,
-    /// Show how much of an order was delivered
+    /// Show how much of a purchase order was delivered
     Show {
         /// Order number
         number: String,
@@ -47,7 +46,7 @@ pub enum OrderCommand {
         #[arg(long)]
         csv: bool,
     },
-    /// Remove an order; refused while a place of the rack plan names it
+    /// Remove a purchase order; refused while a place of the rack plan names it
     Remove {
         /// Order number
         number: String,
@@ -88,24 +87,24 @@ pub enum PartCommand {
     },
 }
 
-pub(super) async fn import(args: ImportArgs, env: CliEnv) -> Result<String, CliError> {
+pub(super) async fn import(args: ImportArgs, common: Common, env: CliEnv) -> Result<String, CliError> {
     let media_type = media_type(&args.file)?;
-    let client = args.common.client(env)?;
-    let bytes = read(&args.file)?;
-    let path = format!("/v1/{}", args.kind.name());
-    let report: ImportReport = client.post_file(&path, media_type, bytes).await?;
-    render::answer(args.common.output, &report, imported)
+    let remote = common.remote(env)?;
+    let bytes = file::bytes("file", &args.file, MAX_BYTES)?;
+    let route = match args.kind {
+        Kind::Orders => routes::IMPORT_ORDERS,
+        Kind::Profiles => routes::IMPORT_HARDWARE_PROFILES,
+        Kind::Racks => routes::IMPORT_RACKS,
+    };
+    let report = remote.client.import(route, media_type, bytes).await?;
+    remote.answer(&report, imported)
 }
 
 fn media_type(file: &Path) -> Result<&'static str, CliError> {
-    let ending = file
-        .extension()
-        .and_then(|e| e.to_str())
-        .unwrap_or_default()
-        .to_lowercase();
-    match ending.as_str() {
-        "csv" => Ok("text/csv"),
-        "json" => Ok("application/json"),
+    let ending = file.extension().unwrap_or_default().to_ascii_lowercase();
+    match ending.to_str() {
+        Some("csv") => Ok("text/csv"),
+        Some("json") => Ok("application/json"),
         _ => Err(CliError::usage(format!(
             "{} is neither .csv nor .json: its ending says how it is read",
             file.display()
@@ -113,104 +112,93 @@ fn media_type(file: &Path) -> Result<&'static str, CliError> {
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, CliError> {
-    let cannot = |e: std::io::Error| CliError::usage(format!("{} cannot be read: {e}", file.display()));
-    let size = std::fs::metadata(file).map_err(cannot)?.len();
-    if size > MAX_BYTES as u64 {
-        return Err(CliError::usage(format!(
-            "{} has {size} bytes; a file may have {MAX_BYTES}: split it",
-            file.display()
-        )));
-    }
-    std::fs::read(file).map_err(cannot)
-}
-
-fn imported(report: &ImportReport) -> String {
+pub(super) fn imported(report: &ImportReport) -> String {
     let mut text = format!(
         "{}: {} added, {} changed, {} as before; {} machines checked again\n",
         report.kind, report.added, report.changed, report.unchanged, report.rechecked
     );
     if report.pending > 0 {
-        text.push_str(&format!(
+        text += &format!(
             "  {} more are being checked again in the background\n",
             report.pending
-        ));
+        );
     }
     for entry in &report.entries {
         let what = match entry.what {
             Imported::Added => "added",
             Imported::Changed => "changed",
         };
-        text.push_str(&format!("  {what} {}\n", tame(&entry.name, 200)));
+        text += &format!("  {what} {}\n", tame(&entry.name, 200));
     }
     for remark in &report.remarks {
-        text.push_str(&format!("  note: {}\n", tame(remark, 300)));
+        text += &format!("  note: {}\n", tame(remark, 300));
     }
     text
 }
 
-/// A table of delivery tallies; each row starts with two names.
+/// A table of delivery tallies under a heading of two names.
 fn tallies<T>(
-    first: &str,
-    second: &str,
-    ordered: &str,
     things: &[T],
-    row: impl Fn(&T) -> ([String; 2], &Tally),
+    first: Column<T>,
+    second: Column<T>,
+    ordered: &str,
+    tally: impl Fn(&T) -> &Tally,
 ) -> Table {
     let heading = [
-        first, second, ordered, "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
+        first.0, second.0, ordered, "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
     ];
-    Table::of(&heading, things, |thing| {
-        let (words, t) = row(thing);
+    let mut table = Table::new(&heading);
+    for thing in things {
+        let t = tally(thing);
         let counts = [t.ordered, t.received, t.checked, t.passing, t.failing, t.missing];
-        words.into_iter().chain(counts.map(|n| n.to_string()))
-    })
+        let names = [first.1(thing), second.1(thing)];
+        table.row(names.into_iter().chain(counts.map(|n| n.to_string())));
+    }
+    table
 }
 
 fn rack_table(racks: &[RackDelivery]) -> Table {
-    tallies("ROOM", "RACK", "PLANNED", racks, |r| {
-        ([r.room.clone(), r.rack.clone()], &r.tally)
-    })
+    tallies(
+        racks,
+        ("ROOM", &|r| r.room.clone()),
+        ("RACK", &|r| r.rack.clone()),
+        "PLANNED",
+        |r| &r.tally,
+    )
 }
 
-pub(super) async fn order(args: Asked<OrderCommand>, env: CliEnv) -> Result<String, CliError> {
-    let client = args.common.client(env)?;
-    let out = args.common.output;
-    match args.command {
+pub(super) async fn order(command: OrderCommand, remote: &Remote) -> Result<String, CliError> {
+    let client = &remote.client;
+    match command {
         OrderCommand::List => {
-            let orders: Vec<OrderSummary> = client.list("/v1/orders").await?;
-            render::answer(out, &orders, |orders| {
+            let orders = client.list(routes::ORDERS, [], &()).await?;
+            remote.answer(&orders, |orders| {
                 if orders.is_empty() {
                     return "No orders. `slipway import orders FILE` takes them in.\n".to_owned();
                 }
-                tallies("ORDER", "ITEMS", "ORDERED", orders, |o| {
-                    ([o.number.clone(), o.items.to_string()], &o.tally)
-                })
-                .text(0)
+                let table = tallies(
+                    orders,
+                    ("ORDER", &|o| o.number.clone()),
+                    ("ITEMS", &|o| o.items.to_string()),
+                    "ORDERED",
+                    |o| &o.tally,
+                );
+                table.text(0)
             })
         }
-        OrderCommand::Show { number, csv: true } => {
-            let path = format!("/v1/orders/{}/delivery.csv", segment(&number));
-            Ok(client.get_text(&path).await?)
-        }
+        OrderCommand::Show { number, csv: true } => Ok(client.text(routes::DELIVERY_CSV, [&number]).await?),
         OrderCommand::Show { number, csv: false } => {
-            let order: OrderDelivery = client.get(&format!("/v1/orders/{}", segment(&number))).await?;
-            render::answer(out, &order, order_text)
+            remote.answer(&client.ask(routes::ORDER, [&number]).await?, order_text)
         }
         OrderCommand::Remove { number } => {
-            remove(&client, &format!("/v1/orders/{}", segment(&number)), out).await
+            remote.answer(&client.ask(routes::REMOVE_ORDER, [&number]).await?, removed)
         }
     }
 }
 
-async fn remove(client: &Client, path: &str, out: Output) -> Result<String, CliError> {
-    let removed: Removed = client.delete(path).await?;
-    render::answer(out, &removed, |r| {
-        r.removed
-            .iter()
-            .map(|name| format!("removed {}\n", tame(name, 200)))
-            .collect()
-    })
+pub(super) fn removed(removed: &Removed) -> String {
+    let line = |name: &String| format!("removed {}\n", tame(name, 200));
+    removed.removed.iter().map(line).collect()
 }
 
 fn order_text(order: &OrderDelivery) -> String {
@@ -224,123 +212,78 @@ fn order_text(order: &OrderDelivery) -> String {
         t.failing,
         t.missing
     );
-    let items = tallies("ITEM", "PROFILE", "ORDERED", &order.items, |i| {
-        let profile = match i.profile_known {
-            true => i.profile.clone(),
-            false => format!("{} (not known)", i.profile),
-        };
-        ([i.item.clone(), profile], &i.tally)
-    });
-    text.push_str(&items.text(2));
+    let items = tallies(
+        &order.items,
+        ("ITEM", &|i| i.item.clone()),
+        ("PROFILE", &|i| {
+            i.profile.clone() + if i.profile_known { "" } else { " (not known)" }
+        }),
+        "ORDERED",
+        |i| &i.tally,
+    );
+    text += &items.text(2);
     if !order.racks.is_empty() {
-        text.push_str(&rack_table(&order.racks).text(2));
+        text += &rack_table(&order.racks).text(2);
     }
     let failing = order
         .machines
         .iter()
         .filter_map(|m| Some((m, m.finding.as_ref()?)));
     for (m, finding) in failing.take(100) {
-        let place = files::import::place_name(&m.placement);
-        text.push_str(&format!(
-            "  {} {}: {}\n",
-            m.receipt,
-            tame(&place, 100),
-            tame(finding, 300)
-        ));
+        let place = tame(&place_name(&m.placement), 100);
+        text += &format!("  {} {place}: {}\n", m.receipt, tame(finding, 300));
     }
     text
 }
 
-pub(super) async fn rack(args: Asked<RackCommand>, env: CliEnv) -> Result<String, CliError> {
-    let client = args.common.client(env)?;
-    let out = args.common.output;
-    match args.command {
+pub(super) async fn rack(command: RackCommand, remote: &Remote) -> Result<String, CliError> {
+    let client = &remote.client;
+    match command {
         RackCommand::List => {
-            let racks: Vec<RackDelivery> = client.list("/v1/racks").await?;
-            render::answer(out, &racks, |racks| rack_table(racks).text(0))
+            let racks = client.list(routes::RACKS, [], &()).await?;
+            remote.answer(&racks, |racks| rack_table(racks).text(0))
         }
         RackCommand::Show { room, rack } => {
-            let path = format!("/v1/racks/{}/{}", segment(&room), segment(&rack));
-            let view: RackView = client.get(&path).await?;
-            render::answer(out, &view, |view| {
-                let heading = ["UNIT", "SERIAL", "ASSET TAG", "STATUS", "MACHINE", "FINDING"];
-                let table = Table::of(&heading, &view.places, |p| {
-                    [
-                        match &p.placement.node {
-                            Some(node) => format!("{} node {node}", p.placement.unit),
-                            None => p.placement.unit.to_string(),
-                        },
-                        p.placement.serial.clone().unwrap_or_default(),
-                        p.placement.asset_tag.clone().unwrap_or_default(),
-                        p.receipt.to_string(),
-                        p.machine.as_ref().map_or(String::new(), ToString::to_string),
-                        p.finding.clone().unwrap_or_default(),
-                    ]
-                });
-                table.text(0)
-            })
+            remote.answer(&client.ask(routes::RACK, [&room, &rack]).await?, rack_text)
         }
         RackCommand::Remove { room, rack, unit } => {
-            let mut path = format!("/v1/racks/{}/{}", segment(&room), segment(&rack));
-            if let Some(unit) = unit {
-                path.push_str(&format!("/{unit}"));
-            }
-            remove(&client, &path, out).await
+            let done = match unit.map(|unit| unit.to_string()) {
+                Some(unit) => client.ask(routes::REMOVE_PLACE, [&room, &rack, &unit]).await?,
+                None => client.ask(routes::REMOVE_RACK, [&room, &rack]).await?,
+            };
+            remote.answer(&done, removed)
         }
     }
 }
 
-pub(super) async fn profile(args: Asked<ProfileCommand>, env: CliEnv) -> Result<String, CliError> {
-    let client = args.common.client(env)?;
-    let out = args.common.output;
-    match args.command {
-        ProfileCommand::List => {
-            let profiles: Vec<ProfileSummary> = client.list("/v1/hardware-profiles").await?;
-            render::answer(out, &profiles, |profiles| {
-                let table = Table::of(&["PROFILE", "MACHINES", "CHANGED"], profiles, |p| {
-                    [p.name.clone(), p.machines.to_string(), timestamp(p.changed_at)]
-                });
-                table.text(0)
-            })
-        }
-        ProfileCommand::Show { name } => {
-            let profile: HardwareProfile = client
-                .get(&format!("/v1/hardware-profiles/{}", segment(&name)))
-                .await?;
-            render::answer(Output::Json, &profile, |_| String::new())
-        }
-        ProfileCommand::Remove { name } => {
-            remove(&client, &format!("/v1/hardware-profiles/{}", segment(&name)), out).await
-        }
-        ProfileCommand::FromReport { .. } => Err(CliError::usage("a report is a file: no server is asked")),
-        ProfileCommand::FromMachine {
-            machine,
-            name,
-            accept_unhealthy,
-        } => {
-            let path = format!("/v1/machines/{}/golden", segment(&machine));
-            let report: ImportReport = client
-                .post(
-                    &path,
-                    Some(&serde_json::json!({ "name": name, "accept_unhealthy": accept_unhealthy })),
-                )
-                .await?;
-            render::answer(out, &report, imported)
-        }
-    }
+fn rack_text(view: &RackView) -> String {
+    let node = |node: &Option<String>| node.as_ref().map(|node| format!(" node {node}"));
+    let table = Table::of(
+        &view.places,
+        &[
+            ("UNIT", &|p| {
+                p.placement.unit.to_string() + &cell(&node(&p.placement.node))
+            }),
+            ("SERIAL", &|p| cell(&p.placement.serial)),
+            ("ASSET TAG", &|p| cell(&p.placement.asset_tag)),
+            ("STATUS", &|p| p.receipt.to_string()),
+            ("MACHINE", &|p| cell(&p.machine)),
+            ("FINDING", &|p| cell(&p.finding)),
+        ],
+    );
+    table.text(0)
 }
 
-pub(super) async fn part(args: Asked<PartCommand>, env: CliEnv) -> Result<String, CliError> {
-    let client = args.common.client(env)?;
-    let PartCommand::Show { serial } = args.command;
-    let parts: Vec<PartLife> = client.list(&format!("/v1/parts/{}", segment(&serial))).await?;
-    render::answer(args.common.output, &parts, |parts| {
-        parts.iter().map(part_text).collect()
-    })
+pub(super) async fn part(
+    PartCommand::Show { serial }: PartCommand,
+    remote: &Remote,
+) -> Result<String, CliError> {
+    let parts = remote.client.list(routes::PARTS, [&serial], &()).await?;
+    remote.answer(&parts, |parts| parts.iter().map(part_text).collect())
 }
 
 fn part_text(part: &PartLife) -> String {
-    let model = joined([&part.manufacturer, &part.model]).unwrap_or_default();
+    let model = cell(&joined([&part.manufacturer, &part.model]));
     let mut text = format!(
         "{} {} ({})\n",
         part.kind,
@@ -348,27 +291,27 @@ fn part_text(part: &PartLife) -> String {
         tame(&model, 200)
     );
     if part.duplicate {
-        text.push_str("  DUPLICATE: two machines report it at once\n");
+        text += "  DUPLICATE: two machines report it at once\n";
     }
     for place in &part.seen_in {
-        text.push_str(&format!(
-            "  in {} {} since {}, seen {}\n",
-            place.machine,
+        let (name, since, seen) = (
             tame(&place.place, 128),
             timestamp(place.since),
-            timestamp(place.seen_at)
-        ));
+            timestamp(place.seen_at),
+        );
+        text += &format!("  in {} {name} since {since}, seen {seen}\n", place.machine);
     }
-    let table = Table::of(&["WHEN", "WHAT", "MACHINE", "PLACE", "FROM"], &part.events, |e| {
-        let machine = || e.from_machine.as_ref().map(ToString::to_string);
-        [
-            timestamp(e.at),
-            e.what.to_string(),
-            e.machine.to_string(),
-            e.place.clone(),
-            e.from_place.clone().or_else(machine).unwrap_or_default(),
-        ]
-    });
-    text.push_str(&table.text(2));
-    text
+    let table = Table::of(
+        &part.events,
+        &[
+            ("WHEN", &|e| timestamp(e.at)),
+            ("WHAT", &|e| e.what.to_string()),
+            ("MACHINE", &|e| e.machine.to_string()),
+            ("PLACE", &|e| e.place.clone()),
+            ("FROM", &|e| {
+                e.from_place.clone().unwrap_or_else(|| cell(&e.from_machine))
+            }),
+        ],
+    );
+    text + &table.text(2)
 }

@@ -1,68 +1,59 @@
 //! `slipway loaders`: shows or forgets which loaders worked on which NICs.
 
 use clap::Args;
-use inventory_api::Mac;
 use inventory_api::loader::LoaderOverview;
-use inventory_api::machine::Journey;
+use inventory_api::{Mac, routes};
 
-use super::render;
-use super::table::Table;
-use super::{CliEnv, CliError, Common};
-use words::text::{segment, tame};
+use super::table::{Table, cell};
+use super::{CliError, Remote};
+use words::text::tame;
 
 /// `slipway loaders`.
 #[derive(Debug, Args)]
 pub struct LoadersArgs {
-    /// Options common to all commands.
-    #[command(flatten)]
-    pub common: Common,
     /// Forget what is known about a NIC (its MAC) or a model (PCI id such as 8086:10d3, or MAC prefix such as
     /// 52:54:00); the next boot starts with the first loader
     #[arg(long, value_name = "NIC")]
-    pub forget: Option<String>,
+    forget: Option<String>,
 }
 
-pub(super) async fn run(args: LoadersArgs, env: CliEnv) -> Result<String, CliError> {
-    let client = args.common.client(env)?;
-    let out = args.common.output;
-    match args.forget {
-        None => {
-            let known: LoaderOverview = client.get("/v1/loaders").await?;
-            render::answer(out, &known, show)
-        }
-        Some(name) => {
-            let forgotten = format!("what is known of {} is forgotten\n", tame(&name, 40));
-            if let Ok(mac) = name.parse::<Mac>() {
-                let journey: Journey = client.delete(&format!("/v1/journey/{mac}/loader")).await?;
-                return render::answer(out, &journey, |_| forgotten);
-            }
-            let known: LoaderOverview = client.delete(&format!("/v1/loaders/{}", segment(&name))).await?;
-            render::answer(out, &known, |_| forgotten)
-        }
+pub(super) async fn run(args: LoadersArgs, remote: &Remote) -> Result<String, CliError> {
+    let client = &remote.client;
+    let Some(name) = args.forget else {
+        return remote.answer(&client.ask(routes::LOADERS, []).await?, show);
+    };
+    let forgotten = format!("what is known of {} is forgotten\n", tame(&name, 40));
+    if let Ok(mac) = name.parse::<Mac>() {
+        let journey = client.ask(routes::FORGET_LOADER, [&mac.to_string()]).await?;
+        return remote.answer(&journey, |_| forgotten);
     }
+    remote.answer(&client.ask(routes::FORGET_MODEL, [&name]).await?, |_| forgotten)
 }
 
 fn show(known: &LoaderOverview) -> String {
     if known.models.is_empty() {
         return "No loader has worked or failed yet.\n".to_owned();
     }
-    let mut models = Table::new(&["NIC MODEL", "LOADER", "WORKED", "FAILED"]);
-    for model in &known.models {
-        for tally in &model.loaders {
-            models.row([
-                tame(&model.model, 20),
-                tame(&tally.loader, 40),
-                tally.worked.to_string(),
-                tally.failed.to_string(),
-            ]);
-        }
-    }
-    let nics = Table::of(&["NIC", "MODEL", "LOADERS"], &known.nics, |nic| {
-        [
-            nic.mac.to_string(),
-            nic.model.clone().unwrap_or_default(),
-            tame(nic.sentence.as_deref().unwrap_or_default(), 400),
-        ]
-    });
+    let tallies = known
+        .models
+        .iter()
+        .flat_map(|m| m.loaders.iter().map(move |tally| (m, tally)));
+    let models = Table::of(
+        tallies,
+        &[
+            ("NIC MODEL", &|(m, _)| tame(&m.model, 20)),
+            ("LOADER", &|(_, tally)| tame(&tally.loader, 40)),
+            ("WORKED", &|(_, tally)| tally.worked.to_string()),
+            ("FAILED", &|(_, tally)| tally.failed.to_string()),
+        ],
+    );
+    let nics = Table::of(
+        &known.nics,
+        &[
+            ("NIC", &|nic| nic.mac.to_string()),
+            ("MODEL", &|nic| cell(&nic.model)),
+            ("LOADERS", &|nic| tame(&cell(&nic.sentence), 400)),
+        ],
+    );
     models.text(0) + &nics.part(0)
 }

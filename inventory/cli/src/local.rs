@@ -3,12 +3,103 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::{Args, Subcommand};
 use images::{ImportFields, RecipeFile};
 use inventory_api::image::ImageManifest;
 
-use super::{BuildMiniOs, CliError, ImageCommand, Output, render};
+use super::{CliError, Output};
 use inventory_api::text::with_causes;
 use words::text::disk_size;
+
+/// `slipway image`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ImageCommand {
+    /// List the images the server can install
+    List,
+    /// Build an image from a recipe on this host (needs root)
+    Build {
+        /// The recipe
+        #[arg(value_name = "RECIPE.toml")]
+        recipe: PathBuf,
+        /// Image directory of the server
+        #[arg(long, default_value_os_t = images_dir())]
+        dir: PathBuf,
+        /// Directory where downloaded packages are cached
+        #[arg(long, default_value = "/var/cache/slipway")]
+        cache: PathBuf,
+    },
+    /// Import an ext4 root file system that was made elsewhere
+    Import {
+        /// The file system image, raw or compressed with zstd
+        file: PathBuf,
+        /// Name: a-z, 0-9, '-'
+        #[arg(long)]
+        name: String,
+        /// Version: a-z, 0-9, '-', '.'
+        #[arg(long = "image-version", value_name = "VERSION")]
+        version: String,
+        /// Operating system in words; default: from its os-release
+        #[arg(long)]
+        os: Option<String>,
+        /// The image holds secrets: serve it only to machines with a certificate
+        #[arg(long)]
+        private: bool,
+        /// Image directory of the server
+        #[arg(long, default_value_os_t = images_dir())]
+        dir: PathBuf,
+    },
+    /// Read every byte of one image, or of all, and compare with the manifest
+    Verify {
+        /// NAME or NAME@VERSION; default: all
+        image: Option<String>,
+        /// Image directory of the server
+        #[arg(long, default_value_os_t = images_dir())]
+        dir: PathBuf,
+    },
+}
+
+/// `slipway mini-os`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum MiniOsCommand {
+    /// Build kernel and initramfs from Debian packages and the agent
+    Build(BuildMiniOs),
+    /// Sign the mini-os and its loaders with the site's own key, for Secure Boot machines that trust it
+    Sign(SignMiniOs),
+}
+
+/// `slipway mini-os sign`.
+#[derive(Clone, Debug, Args)]
+pub struct SignMiniOs {
+    /// Configuration file of the server
+    #[arg(long, default_value = "/etc/slipway/slipway.toml")]
+    pub config: PathBuf,
+    /// Private key, PEM, without a passphrase
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Certificate of that key, PEM, as enrolled in the machines' firmware
+    #[arg(long, value_name = "FILE")]
+    pub cert: PathBuf,
+}
+
+/// `slipway mini-os build`.
+#[derive(Clone, Debug, Args)]
+pub struct BuildMiniOs {
+    /// Architecture of the machines; arm64 goes into the directory `arm64` below --out
+    #[arg(long, default_value = "amd64", value_parser = ["amd64", "arm64"])]
+    pub arch: String,
+    /// Drivers: full has all for servers, small what virtual machines need
+    #[arg(long, default_value = "full", value_parser = ["full", "small"])]
+    pub variant: String,
+    /// A statically linked slipway-agent
+    #[arg(long, value_name = "FILE")]
+    pub agent: PathBuf,
+    /// Output directory for kernel, initramfs and manifest.json
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/slipway/mini-os")]
+    pub out: PathBuf,
+    /// Directory where downloaded packages are cached
+    #[arg(long, value_name = "DIR", default_value = "/var/cache/slipway")]
+    pub cache: PathBuf,
+}
 
 /// `slipway image build|import|verify`; `list` asks the server and is handled elsewhere.
 pub(crate) fn image(command: &ImageCommand, output: Output) -> Result<String, CliError> {
@@ -51,7 +142,7 @@ fn build(recipe: &Path, dir: &Path, cache: &Path, output: Output) -> Result<Stri
 }
 
 fn made(manifest: &ImageManifest, dir: &Path, output: Output) -> Result<String, CliError> {
-    render::answer(output, manifest, |m| {
+    output.answer(manifest, |m| {
         format!(
             "{} {}: {}\n  {} to fetch, {} on disk\n  sha256 {}\n  in {}\n",
             m.name,
@@ -72,59 +163,61 @@ struct Verified {
     problem: Option<String>,
 }
 
+impl Verified {
+    fn new(image: String, problem: Option<&images::Error>) -> Verified {
+        Verified {
+            image,
+            ok: problem.is_none(),
+            problem: problem.map(|e| with_causes(e)),
+        }
+    }
+}
+
 /// Reads every byte of one image (`name` or `name@version`) or of all.
 fn verify(wanted: Option<&str>, dir: &Path, output: Output) -> Result<String, CliError> {
     let listing = images::list(dir).map_err(failed)?;
-    let mut results: Vec<Verified> = Vec::new();
+    let mut results = Vec::new();
     for image in &listing.images {
         let name = format!("{}@{}", image.manifest.name, image.manifest.version);
-        if wanted.is_some_and(|w| w != name && w != image.manifest.name) {
-            continue;
+        if wanted.is_none_or(|w| w == name || w == image.manifest.name) {
+            results.push(Verified::new(name, image.verify().err().as_ref()));
         }
-        let problem = image.verify().err().map(|e| with_causes(&e));
-        results.push(Verified {
-            image: name,
-            ok: problem.is_none(),
-            problem,
-        });
     }
-    if let Some(wanted) = wanted.filter(|_| results.is_empty()) {
-        return Err(CliError::failed(format!(
-            "{} has no image {wanted:?}",
-            dir.display()
-        )));
+    match wanted {
+        Some(wanted) if results.is_empty() => {
+            let text = format!("{} has no image {wanted:?}", dir.display());
+            return Err(CliError::failed(text));
+        }
+        Some(_) => {}
+        None => results.extend(
+            listing
+                .problems
+                .iter()
+                .map(|e| Verified::new("?".into(), Some(e))),
+        ),
     }
-    if wanted.is_none() {
-        results.extend(listing.problems.iter().map(|e| Verified {
-            image: "?".into(),
-            ok: false,
-            problem: Some(with_causes(e)),
-        }));
-    }
-    let text = render::answer(output, &results, |list| {
+    let text = output.answer(&results, |list| {
         let line = |v: &Verified| match &v.problem {
             None => format!("{}: as its manifest says\n", v.image),
             Some(problem) => format!("{}: NOT GOOD: {problem}\n", v.image),
         };
-        if list.is_empty() {
-            format!("{} has no image\n", dir.display())
-        } else {
-            list.iter().map(line).collect()
+        match list.is_empty() {
+            true => format!("{} has no image\n", dir.display()),
+            false => list.iter().map(line).collect(),
         }
     })?;
-    if results.iter().all(|v| v.ok) {
-        Ok(text)
-    } else {
-        Err(CliError::failed(text.trim_end().to_owned()))
+    match results.iter().all(|v| v.ok) {
+        true => Ok(text),
+        false => Err(CliError::failed(text.trim_end())),
     }
 }
 
 /// `slipway mini-os build`.
 pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, CliError> {
-    let arch: mini_os::Arch = build.arch.parse().map_err(CliError::Usage)?;
+    let arch: mini_os::Arch = build.arch.parse().map_err(CliError::usage)?;
     let request = mini_os::Request {
         arch,
-        variant: build.variant.parse().map_err(CliError::Usage)?,
+        variant: build.variant.parse().map_err(CliError::usage)?,
         agent: build.agent.clone(),
         out: arch.directory(&build.out),
         cache: build.cache.clone(),
@@ -141,7 +234,7 @@ pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, Cli
         let why = with_causes(&error);
         tracing::warn!(%why, "no newer loaders: UEFI machines boot some seconds later, and not by UEFI HTTP boot with Secure Boot");
     }
-    render::answer(output, &manifest, |m| {
+    output.answer(&manifest, |m| {
         format!(
             "mini-os with Linux {} in {}\n  kernel {}, initramfs {} ({} modules, {} firmware files)\n",
             m.kernel_release,

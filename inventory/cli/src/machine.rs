@@ -1,151 +1,242 @@
 //! `slipway machine` and `slipway deploy`.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 
+use clap::{Args, Subcommand};
 use inventory_api::burn_in::BurnInRequest;
-use inventory_api::machine::{
-    DeployResponse, HistoryEntry, MachineDetail, MachineSummary, Verb, VerbResponse,
-};
-use inventory_api::page::Page;
-use inventory_api::task::TaskStatus;
+use inventory_api::machine::{Deployment, MachineDetail, MachineFilter, Verb};
+use inventory_api::page::PageQuery;
+use inventory_api::routes::{self, Older};
+use inventory_api::task::{Fixed, Identify, TaskStatus};
 
-use super::render;
-use super::{CliEnv, CliError, Common, Confirmed, MachineCommand, Order, Output, Which};
-use inventory_client::Client;
-use words::text::{self, segment};
+use super::conflict::{self, ConflictArgs};
+use super::{CliError, Remote, file, now, render};
+use words::text::{self, tame};
 
-pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -> Result<String, CliError> {
-    let client = common.client(env)?;
-    let out = common.output;
+/// `slipway machine`.
+#[derive(Debug, Subcommand)]
+pub enum MachineCommand {
+    /// List the machines
+    List {
+        /// Only machines in this state (new, commissioning, ready, deploying, deployed, failed, ...)
+        #[arg(long)]
+        state: Option<String>,
+    },
+    /// Show one machine: state, verdict, hardware, plan, verification
+    Show(Which),
+    /// Show the history of a machine: the newest 200 rows
+    History {
+        #[command(flatten)]
+        which: Which,
+        /// Show the rows before this one
+        #[arg(long, value_name = "ROW")]
+        before: Option<i64>,
+    },
+    /// Check the hardware against its hardware profile and rack place
+    Commission(Which),
+    /// Install a machine: make a plan, show it, then start
+    Deploy(DeployArgs),
+    /// Wipe what a deployment wrote and make the machine ready again
+    Release(Confirmed),
+    /// Take a machine out of service for good
+    Retire(Confirmed),
+    /// Retry what failed
+    Retry(Which),
+    /// Abort what is in progress
+    Abort(Which),
+    /// Let a machine boot whose boot script is held because no DHCP request of its firmware was heard
+    Admit(Which),
+    /// Delete everything stored about a machine that is retired or whose agent was never heard
+    Forget(Confirmed),
+    /// Compare two machines that claim one identity, and decide which it is
+    Conflict(ConflictArgs),
+    /// Ask the agent for a new report and check it; a deployed machine is not disturbed
+    Recheck(Which),
+    /// Switch on the locate LED
+    Identify {
+        #[command(flatten)]
+        which: Which,
+        /// Seconds to keep it on, at most 255; 0 switches it off
+        #[arg(long, default_value_t = 60)]
+        seconds: u8,
+    },
+    /// Load CPU, memory and disks (read only) of a machine in the mini-os and watch its health
+    BurnIn(BurnInArgs),
+    /// Note that a fault is repaired, then check again
+    Fixed {
+        #[command(flatten)]
+        which: Which,
+        /// What was done
+        text: String,
+    },
+}
+
+/// `slipway machine burn-in`.
+#[derive(Debug, Args)]
+pub struct BurnInArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Seconds of full load on all CPUs; 0 skips this part
+    #[arg(long, default_value_t = 300)]
+    cpu: u32,
+    /// Seconds of writing and reading memory, at least one pass; 0 skips this part
+    #[arg(long, default_value_t = 300)]
+    memory: u32,
+    /// Seconds of reading each disk, all at once; 0 skips this part
+    #[arg(long, default_value_t = 120)]
+    disk: u32,
+    /// Fail above this temperature, degrees Celsius
+    #[arg(long, value_name = "C")]
+    max_temperature: Option<f64>,
+    /// Fail if a disk reads more slowly than this, MB/s
+    #[arg(long, value_name = "MB/S")]
+    min_disk_speed: Option<f64>,
+}
+
+/// One machine.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// Id, MAC, serial number or asset tag
+    pub(super) machine: String,
+}
+
+/// One machine, for commands that lose data and ask first.
+#[derive(Debug, Args)]
+pub struct Confirmed {
+    #[command(flatten)]
+    which: Which,
+    /// Do not ask for confirmation, although data may be lost
+    #[arg(long)]
+    yes: bool,
+}
+
+/// The machine and either a profile or a request.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["profile", "request"]))]
+pub struct DeployArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Name of a deployment profile in the server's configuration
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// A deploy request as TOML or JSON
+    #[arg(long, value_name = "FILE.toml")]
+    request: Option<PathBuf>,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask before the disk is erased
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+/// Rows of `slipway machine history`.
+const HISTORY: u32 = 200;
+
+pub(crate) async fn run(command: MachineCommand, remote: &Remote) -> Result<String, CliError> {
+    let client = &remote.client;
     match command {
         MachineCommand::List { state } => {
-            let state = state.map_or(String::new(), |s| {
-                format!("?state={}", segment(&s.to_lowercase()))
-            });
-            let machines: Vec<MachineSummary> = client.list(&format!("/v1/machines{state}")).await?;
-            render::answer(out, &machines, |m| render::machines(m, super::now()))
+            let filter = MachineFilter {
+                state: state.map(|state| state.to_lowercase()),
+                ..MachineFilter::default()
+            };
+            remote.answer(&client.machines(&filter).await?, |m| render::machines(m, now()))
         }
         MachineCommand::Show(Which { machine }) => {
-            let detail: MachineDetail = client.get(&path(&machine, "")?).await?;
-            render::answer(out, &detail, |d| render::machine(d, super::now()))
+            remote.answer(&client.machine(&machine).await?, |d| render::machine(d, now()))
         }
-        MachineCommand::History { machine, before } => {
-            let before = before.map_or(String::new(), |row| format!("&before={row}"));
-            let page = path(&machine, &format!("/history?limit=200{before}"))?;
-            let history: Page<HistoryEntry> = client.get(&page).await?;
-            render::answer(out, &history.items, |h| render::history(h))
-        }
-        MachineCommand::Deploy(order) => deploy_with(&client, order, out).await,
-        MachineCommand::Commission(which) => verb(&client, &which.machine, Verb::Commission, out).await,
-        MachineCommand::Retry(which) => verb(&client, &which.machine, Verb::Retry, out).await,
-        MachineCommand::Recheck(Which { machine }) => {
-            let task: Option<TaskStatus> = client.post(&path(&machine, "/recheck")?, None::<&()>).await?;
-            render::answer(out, &task, |t| asked(&machine, t.as_ref()))
-        }
-        MachineCommand::Identify { machine, seconds } => {
-            let body = serde_json::json!({ "seconds": seconds });
-            let task: TaskStatus = client.post(&path(&machine, "/identify")?, Some(&body)).await?;
-            render::answer(out, &task, |t| asked(&machine, Some(t)))
-        }
-        MachineCommand::BurnIn {
-            machine,
-            cpu,
-            memory,
-            disk,
-            max_temperature,
-            min_disk_speed,
-        } => {
-            let request = BurnInRequest {
-                cpu_seconds: cpu,
-                memory_seconds: memory,
-                disk_seconds: disk,
-                max_temperature_c: max_temperature,
-                min_disk_mb_per_s: min_disk_speed,
-                ..BurnInRequest::default()
+        MachineCommand::History { which, before } => {
+            let newest = PageQuery {
+                limit: Some(HISTORY),
+                page_token: None,
             };
-            let task: TaskStatus = client.post(&path(&machine, "/burn-in")?, Some(&request)).await?;
-            render::answer(out, &task, |t| asked(&machine, Some(t)))
+            let keys = [which.machine.as_str()];
+            let page = client
+                .page_of(&routes::HISTORY, keys, &Older { before }, &newest)
+                .await?;
+            remote.answer(&page.items, |rows| render::history(rows))
         }
-        MachineCommand::Fixed { machine, text } => {
-            let body = serde_json::json!({ "text": text });
-            let task: Option<TaskStatus> = client.post(&path(&machine, "/fixed")?, Some(&body)).await?;
-            render::answer(out, &task, |t| asked(&machine, t.as_ref()))
+        MachineCommand::Deploy(args) => deploy(args, remote).await,
+        MachineCommand::Commission(which) => verb(&which, Verb::Commission, remote).await,
+        MachineCommand::Retry(which) => verb(&which, Verb::Retry, remote).await,
+        MachineCommand::Abort(which) => verb(&which, Verb::Abort, remote).await,
+        MachineCommand::Admit(which) => verb(&which, Verb::Admit, remote).await,
+        MachineCommand::Forget(asked) => confirmed(&asked, Verb::Forget, remote).await,
+        MachineCommand::Release(asked) => confirmed(&asked, Verb::Release, remote).await,
+        MachineCommand::Retire(asked) => confirmed(&asked, Verb::Retire, remote).await,
+        MachineCommand::Conflict(args) => conflict::run(args, remote).await,
+        MachineCommand::Recheck(Which { machine }) => {
+            let task = client.ask(routes::RECHECK, [&machine]).await?;
+            remote.answer(&task, |task| asked(&machine, task.as_ref()))
         }
-        MachineCommand::Abort(which) => verb(&client, &which.machine, Verb::Abort, out).await,
-        MachineCommand::Admit(which) => verb(&client, &which.machine, Verb::Admit, out).await,
-        MachineCommand::Forget(asked) => {
-            confirmed(&client, &asked, |d| {
-                let name = render::name(&d.machine);
-                format!("Forget {name}: its reports, checks, plans and history are deleted.")
-            })
-            .await?;
-            verb(&client, &asked.machine, Verb::Forget, out).await
+        MachineCommand::Identify { which, seconds } => {
+            let body = Identify { seconds };
+            let task = client.send(routes::IDENTIFY, [&which.machine], &body).await?;
+            remote.answer(&task, |task| asked(&which.machine, Some(task)))
         }
-        MachineCommand::Conflict(args) => super::conflict::run(&client, args, out).await,
-        MachineCommand::Release(asked) => {
-            confirmed(&client, &asked, |d| {
-                let disk = d.plan.as_ref().map_or_else(
-                    || "what Slipway wrote to its disks is erased".to_owned(),
-                    |plan| format!("everything on {} is erased", text::plan::disk(&plan.disk)),
-                );
-                format!("Release {}: {disk}.", render::name(&d.machine))
-            })
-            .await?;
-            verb(&client, &asked.machine, Verb::Release, out).await
+        MachineCommand::BurnIn(args) => {
+            let machine = &args.which.machine;
+            let task = client.send(routes::BURN_IN, [machine], &request(&args)).await?;
+            remote.answer(&task, |task| asked(machine, Some(task)))
         }
-        MachineCommand::Retire(asked) => {
-            confirmed(&client, &asked, |d| {
-                let name = render::name(&d.machine);
-                format!("Retire {name}: Slipway no longer answers it. Its disks are not touched.")
-            })
-            .await?;
-            verb(&client, &asked.machine, Verb::Retire, out).await
+        MachineCommand::Fixed { which, text } => {
+            let task = client
+                .send(routes::FIXED, [&which.machine], &Fixed { text })
+                .await?;
+            remote.answer(&task, |task| asked(&which.machine, task.as_ref()))
         }
     }
 }
 
-pub(crate) async fn deploy(order: Order, common: &Common, env: CliEnv) -> Result<String, CliError> {
-    deploy_with(&common.client(env)?, order, common.output).await
-}
-
 /// Shows the plan and asks for confirmation, unless `--yes` is given.
-async fn deploy_with(client: &Client, order: Order, out: Output) -> Result<String, CliError> {
-    let body = order.order()?;
-    let here = path(&order.machine, "/deploy")?;
-    if order.dry_run || !order.yes {
-        let planned: DeployResponse = client.post(&format!("{here}?dry_run=1"), Some(&body)).await?;
-        if order.dry_run {
-            return render::answer(out, &planned, render::deploy);
+pub(crate) async fn deploy(args: DeployArgs, remote: &Remote) -> Result<String, CliError> {
+    let deployment = args.deployment()?;
+    let machine = &args.which.machine;
+    if args.dry_run || !args.yes {
+        let planned = remote.client.deploy(machine, &deployment, true).await?;
+        if args.dry_run {
+            return remote.answer(&planned, render::deploy);
         }
         // Standard output is kept for the answer.
         eprint!("{}", render::deploy(&planned));
         confirm("The disk is erased.")?;
     }
-    let done: DeployResponse = client.post(&here, Some(&body)).await?;
-    render::answer(out, &done, render::deploy)
+    let done = remote.client.deploy(machine, &deployment, false).await?;
+    remote.answer(&done, render::deploy)
 }
 
-async fn verb(client: &Client, machine: &str, verb: Verb, out: Output) -> Result<String, CliError> {
-    let done: VerbResponse = client
-        .post(&path(machine, &format!("/{verb}"))?, None::<&()>)
-        .await?;
-    render::answer(out, &done, |d| render::verb(machine, d))
-}
-
-/// The API path of a machine. A serial number may contain any character, so it is encoded as one path
-/// segment.
-pub(super) fn path(machine: &str, rest: &str) -> Result<String, CliError> {
-    // URL rules resolve `.` and `..` away, percent-encoded or not.
-    if machine.is_empty() || machine.len() > 128 || machine == "." || machine == ".." {
-        return Err(CliError::usage(
-            "MACHINE is an id, a MAC or a serial number: 1 to 128 bytes",
-        ));
+impl DeployArgs {
+    /// What to deploy; reads the request file.
+    pub(crate) fn deployment(&self) -> Result<Deployment, CliError> {
+        Ok(match &self.request {
+            Some(path) => Deployment::Request(file::settings("request", path)?),
+            None => Deployment::Profile {
+                profile: self.profile.clone().unwrap_or_default(),
+            },
+        })
     }
-    Ok(format!("/v1/machines/{}{rest}", segment(machine)))
+}
+
+fn request(args: &BurnInArgs) -> BurnInRequest {
+    BurnInRequest {
+        cpu_seconds: args.cpu,
+        memory_seconds: args.memory,
+        disk_seconds: args.disk,
+        max_temperature_c: args.max_temperature,
+        min_disk_mb_per_s: args.min_disk_speed,
+        ..BurnInRequest::default()
+    }
+}
+
+async fn verb(Which { machine }: &Which, verb: Verb, remote: &Remote) -> Result<String, CliError> {
+    let done = remote.client.verb(machine, verb).await?;
+    remote.answer(&done, |done| render::verb(machine, done))
 }
 
 fn asked(machine: &str, task: Option<&TaskStatus>) -> String {
-    let machine = text::tame(machine, 128);
+    let machine = tame(machine, 128);
     match task {
         Some(task) => format!(
             "{machine}: asked for {} (task {}); `slipway machine show {machine}` shows what comes of it\n",
@@ -156,17 +247,27 @@ fn asked(machine: &str, task: Option<&TaskStatus>) -> String {
     }
 }
 
-/// Asks for confirmation, naming what is lost, unless `--yes` is given.
-async fn confirmed(
-    client: &Client,
-    asked: &Confirmed,
-    what: impl FnOnce(&MachineDetail) -> String,
-) -> Result<(), CliError> {
-    if asked.yes {
-        return Ok(());
+/// A verb that loses data. Asks for confirmation, naming what is lost, unless `--yes` is given.
+async fn confirmed(asked: &Confirmed, lossy: Verb, remote: &Remote) -> Result<String, CliError> {
+    if !asked.yes {
+        confirm(&loss(lossy, &remote.client.machine(&asked.which.machine).await?))?;
     }
-    let detail: MachineDetail = client.get(&path(&asked.machine, "")?).await?;
-    confirm(&what(&detail))
+    verb(&asked.which, lossy, remote).await
+}
+
+fn loss(verb: Verb, detail: &MachineDetail) -> String {
+    let name = render::name(&detail.machine);
+    match (verb, &detail.plan) {
+        (Verb::Forget, _) => format!("Forget {name}: its reports, checks, plans and history are deleted."),
+        (Verb::Retire, _) => {
+            format!("Retire {name}: Slipway no longer answers it. Its disks are not touched.")
+        }
+        (_, None) => format!("Release {name}: what Slipway wrote to its disks is erased."),
+        (_, Some(plan)) => {
+            let disk = text::plan::disk(&plan.disk);
+            format!("Release {name}: everything on {disk} is erased.")
+        }
+    }
 }
 
 /// Asks on the terminal; without a terminal the answer is no.
@@ -180,25 +281,8 @@ fn confirm(what: &str) -> Result<(), CliError> {
     let _ = std::io::stderr().flush();
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
-    if read.is_ok() && line.trim() == "yes" {
-        Ok(())
-    } else {
-        Err(CliError::failed("nothing was done"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_machine_is_one_path_segment() {
-        assert_eq!(path("m-0123", "/history").unwrap(), "/v1/machines/m-0123/history");
-        assert_eq!(
-            path("52:54:00:12:34:56", "").unwrap(),
-            "/v1/machines/52:54:00:12:34:56"
-        );
-        assert_eq!(path("../x?y#z", "").unwrap(), "/v1/machines/..%2Fx%3Fy%23z");
-        assert!(path("", "").is_err() && path("..", "").is_err() && path(&"x".repeat(129), "").is_err());
+    match read.is_ok() && line.trim() == "yes" {
+        true => Ok(()),
+        false => Err(CliError::failed("nothing was done")),
     }
 }

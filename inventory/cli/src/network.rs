@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use clap::{Args, Subcommand};
-use inventory_api::Mac;
 use inventory_api::network::{NetworkState, NetworkStatus, OtherServer, ReserveAddress};
+use inventory_api::{Mac, routes};
 
-use super::render;
-use super::table::Table;
-use super::{CliEnv, CliError, Common};
+use super::table::{Table, cell};
+use super::{CliError, Remote};
 use words::text::boot::{gives, sender};
-use words::text::{segment, tame, timestamp};
+use words::text::{tame, timestamp};
 
 /// Most senders of unanswered messages shown.
 const SENDERS: usize = 40;
@@ -19,12 +18,8 @@ const SENDERS: usize = 40;
 /// `slipway network`.
 #[derive(Debug, Args)]
 pub struct NetworkArgs {
-    /// Options common to all commands.
-    #[command(flatten)]
-    pub common: Common,
-    /// The subcommand; default: list.
     #[command(subcommand)]
-    pub command: Option<NetworkCommand>,
+    command: Option<NetworkCommand>,
 }
 
 /// Subcommands of `slipway network`.
@@ -62,46 +57,46 @@ pub enum NetworkCommand {
     },
 }
 
-pub(super) async fn run(args: NetworkArgs, env: CliEnv) -> Result<String, CliError> {
-    let client = args.common.client(env)?;
-    let out = args.common.output;
-    let path = |name: &str, mac: Mac| format!("/v1/networks/{}/reservations/{mac}", segment(name));
-    match args.command.unwrap_or(NetworkCommand::List) {
+pub(super) async fn run(args: NetworkArgs, remote: &Remote) -> Result<String, CliError> {
+    let client = &remote.client;
+    let (network, done) = match args.command.unwrap_or(NetworkCommand::List) {
         NetworkCommand::List => {
-            let networks: Vec<NetworkStatus> = client.list("/v1/networks").await?;
-            render::answer(out, &networks, |networks| list(networks))
+            let networks = client.list(routes::NETWORKS, [], &()).await?;
+            return remote.answer(&networks, |networks| list(networks));
         }
         NetworkCommand::Show { name } => {
-            let networks: Vec<NetworkStatus> = client.list("/v1/networks").await?;
-            let names: Vec<String> = networks.iter().map(|n| n.name.clone()).collect();
-            let network = networks.into_iter().find(|n| n.name == name).ok_or_else(|| {
-                CliError::failed(format!(
-                    "there is no network {name:?}; networks are: {}",
-                    names.join(", ")
-                ))
-            })?;
-            render::answer(out, &network, show)
+            let networks = client.list(routes::NETWORKS, [], &()).await?;
+            let Some(network) = networks.iter().find(|n| n.name == name) else {
+                let names: Vec<&str> = networks.iter().map(|n| n.name.as_str()).collect();
+                let names = names.join(", ");
+                return Err(CliError::failed(format!(
+                    "there is no network {name:?}; networks are: {names}"
+                )));
+            };
+            return remote.answer(network, show);
         }
-        NetworkCommand::Reserve { name, mac, address } => {
-            let network: NetworkStatus = client.put(&path(&name, mac), &ReserveAddress { address }).await?;
-            render::answer(out, &network, |_| {
-                format!("{address} of {name} is kept for {mac}\n")
-            })
-        }
-        NetworkCommand::Unquarantine { name, address } => {
-            let path = format!("/v1/networks/{}/quarantine/{address}", segment(&name));
-            let network: NetworkStatus = client.delete(&path).await?;
-            render::answer(out, &network, |_| {
-                format!("{address} of {name} can be given out again\n")
-            })
-        }
-        NetworkCommand::Unreserve { name, mac } => {
-            let network: NetworkStatus = client.delete(&path(&name, mac)).await?;
-            render::answer(out, &network, |_| {
-                format!("no address of {name} is kept for {mac}\n")
-            })
-        }
-    }
+        NetworkCommand::Reserve { name, mac, address } => (
+            client
+                .send(
+                    routes::RESERVE,
+                    [&name, &mac.to_string()],
+                    &ReserveAddress { address },
+                )
+                .await?,
+            format!("{address} of {name} is reserved for {mac}\n"),
+        ),
+        NetworkCommand::Unquarantine { name, address } => (
+            client
+                .ask(routes::END_QUARANTINE, [&name, &address.to_string()])
+                .await?,
+            format!("{address} of {name} can be given out again\n"),
+        ),
+        NetworkCommand::Unreserve { name, mac } => (
+            client.ask(routes::UNRESERVE, [&name, &mac.to_string()]).await?,
+            format!("no address of {name} is reserved for {mac}\n"),
+        ),
+    };
+    remote.answer(&network, |_| done)
 }
 
 fn state(state: NetworkState) -> &'static str {
@@ -119,7 +114,7 @@ fn list(networks: &[NetworkStatus]) -> String {
     if networks.is_empty() {
         return "No networks: the server's configuration has no [[network]].\n".to_owned();
     }
-    let mut table = Table::new(&[
+    let heading = [
         "NETWORK",
         "SERVER",
         "SUBNET",
@@ -128,7 +123,8 @@ fn list(networks: &[NetworkStatus]) -> String {
         "IN USE",
         "POOL",
         "OTHER SERVERS",
-    ]);
+    ];
+    let mut table = Table::new(&heading);
     let others = |servers: &[OtherServer]| {
         let all: Vec<String> = servers.iter().map(|s| s.address.to_string()).collect();
         all.join(" ")
@@ -168,6 +164,21 @@ fn list(networks: &[NetworkStatus]) -> String {
 }
 
 fn show(n: &NetworkStatus) -> String {
+    let mut text = summary(n);
+    for table in tables(n) {
+        text.push_str(&table.part(0));
+    }
+    if !n.events.is_empty() {
+        text.push('\n');
+    }
+    for e in &n.events {
+        let (kind, detail) = (tame(&e.kind, 40), tame(&e.detail, 400));
+        text.push_str(&format!("{}  {kind}: {detail}\n", timestamp(e.at)));
+    }
+    text
+}
+
+fn summary(n: &NetworkStatus) -> String {
     let mut text = format!(
         "{} ({}, server {}): mode {}, {}\n  {} addresses in the pools, {} offered or in use, {} out of use\n",
         n.name,
@@ -206,75 +217,72 @@ fn show(n: &NetworkStatus) -> String {
             text.push_str("  other DHCPv6 servers cannot be heard here\n");
         }
     }
+    text
+}
+
+fn tables(n: &NetworkStatus) -> [Table; 6] {
     let v6_servers = n.v6.iter().flat_map(|v6| &v6.servers);
     let senders = n
         .silences
         .iter()
         .flat_map(|s| s.senders.iter().map(move |sender| (s, sender)));
-    for table in [
+    [
         Table::of(
-            &["OTHER SERVER", "MAC", "GIVES", "FIRST HEARD", "LAST HEARD"],
             n.servers.iter().chain(v6_servers),
-            |s| {
-                [
-                    s.address.to_string(),
-                    s.mac.to_string(),
-                    tame(&gives(s), 86),
-                    timestamp(s.first_seen),
-                    timestamp(s.last_seen),
-                ]
-            },
+            &[
+                ("OTHER SERVER", &|s| s.address.to_string()),
+                ("MAC", &|s| s.mac.to_string()),
+                ("GIVES", &|s| tame(&gives(s), 86)),
+                ("FIRST HEARD", &|s| timestamp(s.first_seen)),
+                ("LAST HEARD", &|s| timestamp(s.last_seen)),
+            ],
         ),
-        Table::of(&["MAC", "RESERVED ADDRESS", "BY"], &n.reservations, |r| {
-            let by = if r.configured { "configuration" } else { "API" };
-            [r.mac.to_string(), r.address.to_string(), by.to_owned()]
-        }),
         Table::of(
-            &["OUT OF USE", "USED BY", "UNTIL"],
+            &n.reservations,
+            &[
+                ("MAC", &|r| r.mac.to_string()),
+                ("RESERVED ADDRESS", &|r| r.address.to_string()),
+                ("BY", &|r| {
+                    if r.configured { "configuration" } else { "API" }.to_owned()
+                }),
+            ],
+        ),
+        Table::of(
             &n.quarantined_addresses,
-            |q| [q.address.to_string(), q.mac.to_string(), timestamp(q.until)],
+            &[
+                ("QUARANTINED", &|q| q.address.to_string()),
+                ("USED BY", &|q| q.mac.to_string()),
+                ("UNTIL", &|q| timestamp(q.until)),
+            ],
         ),
-        Table::of(&["NOT ANSWERED", "MESSAGES", "LAST"], &n.silences, |s| {
-            [tame(&s.reason, 40), s.count.to_string(), timestamp(s.last)]
-        }),
         Table::of(
-            &["SENT BY", "REASON", "TYPE", "WHAT IT TELLS", "LAST"],
+            &n.silences,
+            &[
+                ("NOT ANSWERED", &|s| tame(&s.reason, 40)),
+                ("MESSAGES", &|s| s.count.to_string()),
+                ("LAST", &|s| timestamp(s.last)),
+            ],
+        ),
+        Table::of(
             senders.take(SENDERS),
-            |(silence, one)| {
-                [
-                    one.address.clone().unwrap_or_else(|| "no address".to_owned()),
-                    tame(&silence.reason, 40),
-                    one.hardware_type.to_string(),
-                    tame(&sender(one), 120),
-                    timestamp(one.last),
-                ]
-            },
+            &[
+                ("SENT BY", &|(_, one)| {
+                    one.address.clone().unwrap_or_else(|| "no address".to_owned())
+                }),
+                ("REASON", &|(silence, _)| tame(&silence.reason, 40)),
+                ("TYPE", &|(_, one)| one.hardware_type.to_string()),
+                ("WHAT IT TELLS", &|(_, one)| tame(&sender(one), 120)),
+                ("LAST", &|(_, one)| timestamp(one.last)),
+            ],
         ),
         Table::of(
-            &["ASKS AND DOES NOT BOOT", "ADDRESS", "WHAT IT IS", "LAST"],
             &n.visitors,
-            |v| {
-                [
-                    v.mac.to_string(),
-                    v.address.map(|ip| ip.to_string()).unwrap_or_default(),
-                    tame(&v.who, 80),
-                    timestamp(v.last),
-                ]
-            },
+            &[
+                ("ASKS AND DOES NOT BOOT", &|v| v.mac.to_string()),
+                ("ADDRESS", &|v| cell(&v.address)),
+                ("WHAT IT IS", &|v| tame(&v.who, 80)),
+                ("LAST", &|v| timestamp(v.last)),
+            ],
         ),
-    ] {
-        text.push_str(&table.part(0));
-    }
-    if !n.events.is_empty() {
-        text.push('\n');
-        for e in &n.events {
-            text.push_str(&format!(
-                "{}  {}: {}\n",
-                timestamp(e.at),
-                tame(&e.kind, 40),
-                tame(&e.detail, 400)
-            ));
-        }
-    }
-    text
+    ]
 }

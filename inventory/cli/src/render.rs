@@ -1,38 +1,24 @@
 //! Answers as text. Pure: the time is an argument. Text that came from a machine is sanitized with `tame`
 //! before it reaches a terminal.
 
-use inventory_api::UnixMs;
+use inventory_api::agent::Verification;
 use inventory_api::check::{CheckResult, Severity, Verdict};
 use inventory_api::image::ImageManifest;
 use inventory_api::machine::{
-    DeployResponse, HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, Verb, VerbResponse,
+    DeployResponse, HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, StepStatus, Verb,
+    VerbResponse,
 };
 use inventory_api::plan::InstallPlan;
-use inventory_api::report::{AssetReport, distinct};
+use inventory_api::report::{AssetReport, CpuFacts, MemoryFacts, distinct};
 use inventory_api::rescue::RescuePassword;
-use serde::Serialize;
+use inventory_api::{MachineId, UnixMs};
 
-use super::table::Table;
-use super::{CliError, Output};
+use super::table::{Table, cell};
 use words::text::{ago, counted, disk_size, duration, joined, macs_words, memory_size, tame, timestamp};
 use words::text::{boot as boot_text, plan as plan_text};
 
 /// Most tasks, and most notes, shown for one machine.
 const SHOWN_TASKS: usize = 10;
-
-/// The answer in the requested format.
-pub(crate) fn answer<T: Serialize>(
-    output: Output,
-    value: &T,
-    text: impl FnOnce(&T) -> String,
-) -> Result<String, CliError> {
-    match output {
-        Output::Text => Ok(text(value)),
-        Output::Json => serde_json::to_string_pretty(value)
-            .map(|json| json + "\n")
-            .map_err(|e| CliError::failed(format!("the answer cannot be written as JSON: {e}"))),
-    }
-}
 
 pub(crate) fn name(m: &MachineSummary) -> String {
     tame(&m.name(), 80)
@@ -51,25 +37,23 @@ pub(crate) fn machines(machines: &[MachineSummary], now: UnixMs) -> String {
     if machines.is_empty() {
         return "No machines. Power one on that boots from a provisioning network: it appears here by itself.\n".into();
     }
-    let heading = [
-        "ID", "STATE", "HOSTNAME", "MODEL", "SERIAL", "MAC", "ADDRESS", "SEEN",
-    ];
-    let table = Table::of(&heading, machines, |m| {
-        [
-            m.id.to_string(),
-            listed_state(m),
-            m.hostname.clone().unwrap_or_default(),
-            m.model.clone().unwrap_or_default(),
-            m.serial.clone().unwrap_or_default(),
-            m.macs.first().map(ToString::to_string).unwrap_or_default(),
-            m.ip.map(|ip| ip.to_string()).unwrap_or_default(),
-            m.last_seen.map(|at| ago(at, now)).unwrap_or_default(),
-        ]
-    });
+    let table = Table::of(
+        machines,
+        &[
+            ("ID", &|m| m.id.to_string()),
+            ("STATE", &|m| listed_state(m)),
+            ("HOSTNAME", &|m| cell(&m.hostname)),
+            ("MODEL", &|m| cell(&m.model)),
+            ("SERIAL", &|m| cell(&m.serial)),
+            ("MAC", &|m| cell(&m.macs.first())),
+            ("ADDRESS", &|m| cell(&m.ip)),
+            ("SEEN", &|m| cell(&m.last_seen.map(|at| ago(at, now)))),
+        ],
+    );
     let mut text = table.text(0);
     // Explain each conflict, so that no reader takes one machine for the other.
     for m in machines.iter().filter(|m| !m.conflicts_with.is_empty()) {
-        text.push_str(&format!("{} {}\n", m.id, conflict(m)));
+        text += &format!("{} {}\n", m.id, conflict(m));
     }
     text
 }
@@ -88,39 +72,23 @@ fn listed_state(m: &MachineSummary) -> String {
 
 /// The machines that claim the same identity, and the command that decides.
 fn conflict(m: &MachineSummary) -> String {
-    let others: Vec<String> = m
-        .conflicts_with
-        .iter()
-        .map(|other| {
-            if *other == m.id {
-                "what it said before".to_owned()
-            } else {
-                other.to_string()
-            }
-        })
-        .collect();
-    format!(
-        "is in conflict with {} about who it is: slipway machine conflict {}",
-        others.join(", "),
-        m.id
-    )
+    let name = |other: &MachineId| match *other == m.id {
+        true => "what it said before".to_owned(),
+        false => other.to_string(),
+    };
+    let others: Vec<String> = m.conflicts_with.iter().map(name).collect();
+    let (others, id) = (others.join(", "), &m.id);
+    format!("is in conflict with {others} about who it is: slipway machine conflict {id}")
 }
 
 /// Aligned lines of key and value; keys without a value are left out.
 fn facts(lines: &[(&str, Option<String>)]) -> String {
-    let width = lines
+    let known = lines
         .iter()
-        .filter(|(_, v)| v.is_some())
-        .map(|(k, _)| k.len())
-        .max()
-        .unwrap_or(0);
-    let mut out = String::new();
-    for (key, value) in lines {
-        if let Some(value) = value {
-            out.push_str(&format!("  {key:width$}  {}\n", tame(value, 400)));
-        }
-    }
-    out
+        .filter_map(|(key, value)| Some((key, value.as_deref()?)));
+    let width = known.clone().map(|(key, _)| key.len()).max().unwrap_or(0);
+    let line = |(key, value)| format!("  {key:width$}  {}\n", tame(value, 400));
+    known.map(line).collect()
 }
 
 /// "retire, release". Verbs that only a newer server knows are left out.
@@ -133,8 +101,9 @@ fn verbs(verbs: &[Verb]) -> Option<String> {
 pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
     let m = &d.machine;
     let s = &m.status;
+    let seen = |at| format!("{} ({})", ago(at, now), timestamp(at));
     let mut out = format!("{}  {}\n  {}\n\n", name(m), state(s), tame(&s.sentence, 500));
-    out.push_str(&facts(&[
+    out += &facts(&[
         ("id", Some(m.id.to_string())),
         ("model", m.model.clone()),
         ("serial", m.serial.clone()),
@@ -146,54 +115,47 @@ pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
         ("reason", s.reason.clone()),
         ("is now", m.folded_into.as_ref().map(ToString::to_string)),
         ("conflict", (!m.conflicts_with.is_empty()).then(|| conflict(m))),
-        (
-            "seen",
-            m.last_seen
-                .map(|at| format!("{} ({})", ago(at, now), timestamp(at))),
-        ),
+        ("seen", m.last_seen.map(seen)),
         ("enrolled", Some(timestamp(m.enrolled_at))),
-        (
-            "step",
-            s.step.as_ref().map(|step| {
-                let mut text = format!(
-                    "{} of {}: {}, {} % of the whole",
-                    step.index.saturating_add(1),
-                    step.count,
-                    plan_text::step_title(&step.name),
-                    step.percent.min(100)
-                );
-                if step.total_bytes > 0 {
-                    text.push_str(&format!(
-                        " ({} of {})",
-                        disk_size(step.done_bytes),
-                        disk_size(step.total_bytes)
-                    ));
-                }
-                text
-            }),
-        ),
-    ]));
-    if let Some(result) = &d.check {
-        out.push_str(&check(result));
-    }
-    out.push_str(&at_the_rack(d, now));
-    if let Some(r) = &d.report {
-        out.push_str(&report(r));
-    }
-    if let Some(p) = &d.plan {
-        out.push_str(&plan(p));
-    }
-    if let Some(v) = &d.verification {
-        out.push_str(&format!(
-            "\nVerification: {}\n",
-            if v.holds() { "holds" } else { "does NOT hold" }
-        ));
-        let table = Table::of(&["", "WHAT", "FOUND"], &v.items, |item| {
-            [if item.ok { "ok" } else { "NOT OK" }, &item.what, &item.found]
-        });
-        out.push_str(&table.text(2));
-    }
+        ("step", s.step.as_ref().map(step)),
+    ]);
+    out += &d.check.as_ref().map(check).unwrap_or_default();
+    out += &at_the_rack(d, now);
+    out += &d.report.as_ref().map(report).unwrap_or_default();
+    out += &d.plan.as_ref().map(plan).unwrap_or_default();
+    out += &d.verification.as_ref().map(verification).unwrap_or_default();
     out
+}
+
+fn step(step: &StepStatus) -> String {
+    let (index, title) = (step.index.saturating_add(1), plan_text::step_title(&step.name));
+    let percent = step.percent.min(100);
+    let mut text = format!("{index} of {}: {title}, {percent} % of the whole", step.count);
+    if step.total_bytes > 0 {
+        let [done, total] = [step.done_bytes, step.total_bytes].map(disk_size);
+        text += &format!(" ({done} of {total})");
+    }
+    text
+}
+
+fn mark(ok: bool) -> &'static str {
+    match ok {
+        true => "ok",
+        false => "NOT OK",
+    }
+}
+
+fn verification(v: &Verification) -> String {
+    let word = if v.holds() { "holds" } else { "does NOT hold" };
+    let table = Table::of(
+        &v.items,
+        &[
+            ("", &|item| mark(item.ok).to_owned()),
+            ("WHAT", &|item| item.what.clone()),
+            ("FOUND", &|item| item.found.clone()),
+        ],
+    );
+    format!("\nVerification: {word}\n{}", table.text(2))
 }
 
 /// Rack place, tasks of the agent and notes.
@@ -207,25 +169,19 @@ fn at_the_rack(d: &MachineDetail, now: UnixMs) -> String {
     for t in words::tasks::tasks(&d.tasks, SHOWN_TASKS, now) {
         let percent = t.percent.map_or(String::new(), |p| format!(" {p} %"));
         let line = format!("{}: {}{percent} ({}, {})", t.title, t.text, t.actor, t.at.ago);
-        out.push_str(&format!("  {}\n", tame(&line, 600)));
+        out += &format!("  {}\n", tame(&line, 600));
         for (part, passed, speed, found) in &t.parts {
-            let mark = if *passed { "ok" } else { "NOT OK" };
-            out.push_str(&format!(
-                "    {}\n",
-                tame(&format!("{mark} {part} {speed} {found}"), 300)
-            ));
+            let line = format!("{} {part} {speed} {found}", mark(*passed));
+            out += &format!("    {}\n", tame(&line, 300));
         }
     }
     for n in d.notes.iter().take(SHOWN_TASKS) {
-        out.push_str(&format!(
-            "  {}\n",
-            tame(&format!("{}: {} ({})", n.actor, n.text, ago(n.at, now)), 600)
-        ));
+        let line = format!("{}: {} ({})", n.actor, n.text, ago(n.at, now));
+        out += &format!("  {}\n", tame(&line, 600));
     }
-    if out.is_empty() {
-        out
-    } else {
-        format!("\nAt the rack\n{out}")
+    match out.is_empty() {
+        true => out,
+        false => format!("\nAt the rack\n{out}"),
     }
 }
 
@@ -257,181 +213,159 @@ fn check(result: &CheckResult) -> String {
 fn report(r: &AssetReport) -> String {
     // Older agents report each path to a disk as a disk of its own.
     let r = &distinct(r.clone());
+    let (system, firmware) = (r.system.as_ref(), r.firmware.as_ref());
     let mut out = String::from("\nHardware\n");
-    let modules = r.memory.slots.iter().filter(|s| s.size_bytes.is_some()).count();
-    out.push_str(&facts(&[
+    out += &facts(&[
         (
             "system",
-            r.system
-                .as_ref()
-                .and_then(|s| joined([&s.manufacturer, &s.product])),
+            system.and_then(|s| joined([&s.manufacturer, &s.product])),
         ),
         (
             "firmware",
-            r.firmware
-                .as_ref()
-                .and_then(|f| joined([&f.vendor, &f.version, &f.date])),
+            firmware.and_then(|f| joined([&f.vendor, &f.version, &f.date])),
         ),
-        (
-            "cpu",
-            r.cpu.as_ref().map(|c| {
-                let count = |n: Option<u32>, unit: &str| match n {
-                    Some(n) => counted(n, unit),
-                    None => format!("? {unit}s"),
-                };
-                format!(
-                    "{} ({}, {}, {})",
-                    c.model.as_deref().unwrap_or("unknown"),
-                    count(c.sockets, "socket"),
-                    count(c.cores, "core"),
-                    count(c.threads, "thread")
-                )
-            }),
-        ),
+        ("cpu", r.cpu.as_ref().map(cpu)),
         (
             "memory",
-            r.memory.usable_bytes.map(|b| {
-                let persistent = r.memory.persistent_bytes.map(memory_size);
-                format!(
-                    "{} usable, {modules} of {} slots populated{}",
-                    memory_size(b),
-                    r.memory.slots.len(),
-                    persistent.map_or_else(String::new, |size| format!(", {size} persistent"))
-                )
-            }),
+            r.memory.usable_bytes.map(|usable| memory(usable, &r.memory)),
         ),
-    ]));
-    let table = Table::of(&["DISK", "SIZE", "MODEL", "SERIAL", "WWN"], &r.disks, |d| {
-        [
-            d.name.clone(),
-            d.capacity_bytes().map(disk_size).unwrap_or_default(),
-            d.model.clone().unwrap_or_default(),
-            d.serial.clone().unwrap_or_default(),
-            d.wwn.clone().unwrap_or_default(),
-        ]
-    });
-    out.push_str(&table.part(2));
-    let table = Table::of(&["NIC", "MAC", "DRIVER", "PCI", "LINK"], &r.nics, |n| {
-        [
-            n.name.clone(),
-            n.mac.map(|m| m.to_string()).unwrap_or_default(),
-            n.driver.clone().unwrap_or_default(),
-            n.pci.clone().unwrap_or_default(),
-            match (n.link, n.speed_mbps) {
+    ]);
+    let disks = Table::of(
+        &r.disks,
+        &[
+            ("DISK", &|d| d.name.clone()),
+            ("SIZE", &|d| cell(&d.capacity_bytes().map(disk_size))),
+            ("MODEL", &|d| cell(&d.model)),
+            ("SERIAL", &|d| cell(&d.serial)),
+            ("WWN", &|d| cell(&d.wwn)),
+        ],
+    );
+    let nics = Table::of(
+        &r.nics,
+        &[
+            ("NIC", &|n| n.name.clone()),
+            ("MAC", &|n| cell(&n.mac)),
+            ("DRIVER", &|n| cell(&n.driver)),
+            ("PCI", &|n| cell(&n.pci)),
+            ("LINK", &|n| match (n.link, n.speed_mbps) {
                 (Some(true), Some(speed)) => format!("up, {speed} Mbit/s"),
                 (Some(true), None) => "up".to_owned(),
                 (Some(false), _) => "down".to_owned(),
                 (None, _) => String::new(),
-            },
-        ]
-    });
-    out.push_str(&table.part(2));
+            }),
+        ],
+    );
+    out += &(disks.part(2) + &nics.part(2));
     for p in &r.problems {
-        out.push_str(&format!(
-            "  not read: {}: {}\n",
-            tame(&p.collector, 40),
-            tame(&p.detail, 300)
-        ));
+        let (collector, detail) = (tame(&p.collector, 40), tame(&p.detail, 300));
+        out += &format!("  not read: {collector}: {detail}\n");
     }
     out
+}
+
+fn cpu(cpu: &CpuFacts) -> String {
+    let count = |n: Option<u32>, unit: &str| match n {
+        Some(n) => counted(n, unit),
+        None => format!("? {unit}s"),
+    };
+    let model = cpu.model.as_deref().unwrap_or("unknown");
+    let (sockets, cores) = (count(cpu.sockets, "socket"), count(cpu.cores, "core"));
+    format!("{model} ({sockets}, {cores}, {})", count(cpu.threads, "thread"))
+}
+
+fn memory(usable: u64, memory: &MemoryFacts) -> String {
+    let populated = memory.slots.iter().filter(|s| s.size_bytes.is_some()).count();
+    let (usable, slots) = (memory_size(usable), memory.slots.len());
+    let persistent = memory
+        .persistent_bytes
+        .map(|size| format!(", {} persistent", memory_size(size)));
+    format!(
+        "{usable} usable, {populated} of {slots} slots populated{}",
+        cell(&persistent)
+    )
 }
 
 /// An install plan as text, to be read before it runs.
 pub(crate) fn plan(p: &InstallPlan) -> String {
     let mut out = format!("\nPlan {} for {}\n", p.id, p.machine);
-    out.push_str(&facts(&[
+    out += &facts(&[
         ("image", Some(format!("{} {}", p.image, p.image_version))),
         ("hostname", Some(p.hostname.clone())),
         ("disk", Some(plan_text::disk(&p.disk))),
-    ]));
-    let partitions = plan_text::partitions(p);
-    let heading = ["PART", "NAME", "FOR", "SIZE", "FIRST LBA", "LAST LBA"];
-    let table = Table::of(&heading, partitions, |part| {
-        [
-            part.number.to_string(),
-            part.name.clone(),
-            plan_text::role(part.role).to_owned(),
-            disk_size(plan_text::partition_bytes(part, p.disk.block_bytes)),
-            part.first_lba.to_string(),
-            part.last_lba.to_string(),
-        ]
-    });
-    out.push_str(&table.part(2));
-    out.push('\n');
-    let mut table = Table::new(&["STEP", "WHAT", ""]);
-    for (i, step) in p.steps.iter().enumerate() {
-        let title = plan_text::step_title(step.name()).to_owned();
-        table.row([
-            (i + 1).to_string(),
-            title,
-            tame(&plan_text::step_detail(step, p), 97),
-        ]);
-    }
-    out.push_str(&table.text(2));
-    out
+    ]);
+    let partitions = Table::of(
+        plan_text::partitions(p),
+        &[
+            ("PART", &|part| part.number.to_string()),
+            ("NAME", &|part| part.name.clone()),
+            ("FOR", &|part| plan_text::role(part.role).to_owned()),
+            ("SIZE", &|part| {
+                disk_size(plan_text::partition_bytes(part, p.disk.block_bytes))
+            }),
+            ("FIRST LBA", &|part| part.first_lba.to_string()),
+            ("LAST LBA", &|part| part.last_lba.to_string()),
+        ],
+    );
+    let steps = Table::of(
+        (1..).zip(&p.steps),
+        &[
+            ("STEP", &|(number, _): &(u32, _)| number.to_string()),
+            ("WHAT", &|(_, step)| plan_text::step_title(step.name()).to_owned()),
+            ("", &|(_, step)| tame(&plan_text::step_detail(step, p), 97)),
+        ],
+    );
+    out + &partitions.text(2) + "\n" + &steps.text(2)
 }
 
 pub(crate) fn deploy(d: &DeployResponse) -> String {
-    let mut out = match (&d.plan, d.dry_run) {
-        (Some(p), _) => plan(p).trim_start().to_owned(),
-        (None, _) => "There is no plan yet: the machine must report its hardware first.\n".to_owned(),
+    let plan = d.plan.as_ref().map(|p| plan(p).trim_start().to_owned());
+    let plan = plan
+        .unwrap_or_else(|| "There is no plan yet: the machine must report its hardware first.\n".to_owned());
+    let done = match d.dry_run {
+        true => "Dry run: nothing was changed.".to_owned(),
+        false => format!("Now {}: {}", state(&d.status), tame(&d.status.sentence, 500)),
     };
-    out.push('\n');
-    if d.dry_run {
-        out.push_str("Dry run: nothing was changed.\n");
-    } else {
-        out.push_str(&format!(
-            "Now {}: {}\n",
-            state(&d.status),
-            tame(&d.status.sentence, 500)
-        ));
-    }
-    out
+    format!("{plan}\n{done}\n")
 }
 
 pub(crate) fn verb(machine: &str, d: &VerbResponse) -> String {
-    format!(
-        "{}  {}\n  {}\n",
-        tame(machine, 128),
-        state(&d.status),
-        tame(&d.status.sentence, 500)
-    )
+    let (machine, sentence) = (tame(machine, 128), tame(&d.status.sentence, 500));
+    format!("{machine}  {}\n  {sentence}\n", state(&d.status))
 }
 
 pub(crate) fn history(entries: &[HistoryEntry]) -> String {
-    let table = Table::of(&["SEQ", "WHEN", "WHO", "EVENT", "STATE", "WHAT"], entries, |e| {
-        [
-            e.seq.to_string(),
-            timestamp(e.at),
-            e.actor.to_string(),
-            e.event.clone(),
-            e.state.clone(),
-            e.sentence.clone(),
-        ]
-    });
+    let table = Table::of(
+        entries,
+        &[
+            ("SEQ", &|e| e.seq.to_string()),
+            ("WHEN", &|e| timestamp(e.at)),
+            ("WHO", &|e| e.actor.to_string()),
+            ("EVENT", &|e| e.event.clone()),
+            ("STATE", &|e| e.state.clone()),
+            ("WHAT", &|e| e.sentence.clone()),
+        ],
+    );
     table.text(0)
 }
 
 pub(crate) fn images(images: &[ImageManifest]) -> String {
     if images.is_empty() {
-        return "No images. Build one: slipway image build RECIPE.toml; or bring one: slipway image import DIRECTORY\n"
+        return "No images. Build one: slipway image build RECIPE.toml; or bring one: slipway image import FILE\n"
             .into();
     }
-    let heading = [
-        "IMAGE", "VERSION", "SYSTEM", "ARCH", "TO FETCH", "ON DISK", "BUILT", "SHA-256",
-    ];
-    let table = Table::of(&heading, images, |i| {
-        [
-            i.name.clone(),
-            i.version.clone(),
-            i.os.clone(),
-            i.architecture.clone(),
-            disk_size(i.compressed_bytes),
-            disk_size(i.content_bytes),
-            timestamp(i.built_at),
-            i.sha256.to_string()[..12].to_owned(),
-        ]
-    });
+    let table = Table::of(
+        images,
+        &[
+            ("IMAGE", &|i| i.name.clone()),
+            ("VERSION", &|i| i.version.clone()),
+            ("SYSTEM", &|i| i.os.clone()),
+            ("ARCH", &|i| i.architecture.clone()),
+            ("TO FETCH", &|i| disk_size(i.compressed_bytes)),
+            ("ON DISK", &|i| disk_size(i.content_bytes)),
+            ("BUILT", &|i| timestamp(i.built_at)),
+            ("SHA-256", &|i| i.sha256.to_string()[..12].to_owned()),
+        ],
+    );
     table.text(0)
 }
 
@@ -452,24 +386,19 @@ pub(crate) fn rescue(made: &RescuePassword) -> String {
 }
 
 pub(crate) fn journey(j: &Journey) -> String {
-    let mut out = match &j.machine {
-        Some(m) => format!("{} is {} ({}), {}\n", j.mac, name(m), m.id, state(&m.status)),
-        None => format!("{} is no machine that Slipway knows\n", j.mac),
+    let who = match &j.machine {
+        Some(m) => format!("{} is {} ({}), {}", j.mac, name(m), m.id, state(&m.status)),
+        None => format!("{} is no machine that Slipway knows", j.mac),
     };
-    out.push_str(&format!("  {}\n\n", tame(&j.diagnosis, 1000)));
-    let mut table = Table::new(&["WHEN", "NETWORK", "ADDRESS", "WHAT", ""]);
-    for e in &j.events {
-        let (what, detail) = boot_text::event(&e.what);
-        table.row([
-            timestamp(e.at),
-            e.network.clone().unwrap_or_default(),
-            e.ip.map(|ip| ip.to_string()).unwrap_or_default(),
-            what,
-            detail,
-        ]);
-    }
-    if !j.events.is_empty() {
-        out.push_str(&table.text(0));
-    }
-    out
+    let events = Table::of(
+        &j.events,
+        &[
+            ("WHEN", &|e| timestamp(e.at)),
+            ("NETWORK", &|e| cell(&e.network)),
+            ("ADDRESS", &|e| cell(&e.ip)),
+            ("WHAT", &|e| boot_text::event(&e.what).0),
+            ("", &|e| boot_text::event(&e.what).1),
+        ],
+    );
+    format!("{who}\n  {}\n{}", tame(&j.diagnosis, 1000), events.part(0))
 }

@@ -7,6 +7,14 @@ use words::text::tame;
 /// Longer cells are cut to this length.
 const MAX_CELL: usize = 100;
 
+/// The heading of a column, and its cell for an item.
+pub(crate) type Column<'a, T> = (&'a str, &'a dyn Fn(&T) -> String);
+
+/// The cell of a value that may be absent.
+pub(crate) fn cell<T: ToString>(value: &Option<T>) -> String {
+    value.as_ref().map(T::to_string).unwrap_or_default()
+}
+
 /// Rows of cells under a heading.
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -21,13 +29,12 @@ impl Table {
     }
 
     /// A table with one row per item.
-    pub(crate) fn of<T, C: IntoIterator<Item: AsRef<str>>>(
-        heading: &[&str],
-        things: impl IntoIterator<Item = T>,
-        cells: impl Fn(T) -> C,
-    ) -> Table {
-        let mut table = Table::new(heading);
-        things.into_iter().for_each(|thing| table.row(cells(thing)));
+    pub(crate) fn of<T>(things: impl IntoIterator<Item = T>, columns: &[Column<T>]) -> Table {
+        let heading: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
+        let mut table = Table::new(&heading);
+        for thing in things {
+            table.row(columns.iter().map(|(_, cell)| cell(&thing)));
+        }
         table
     }
 
@@ -52,23 +59,16 @@ impl Table {
     pub fn text(&self, indent: usize) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
-            self.rows
-                .iter()
-                .filter_map(|r| r.get(column))
-                .map(|c| c.width())
-                .max()
-                .unwrap_or(0)
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.width()).max()
         };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let widths: Vec<usize> = (0..columns).filter_map(width).collect();
         let mut out = String::new();
         for row in &self.rows {
-            let mut line = " ".repeat(indent);
-            for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(cell);
-                line.push_str(&" ".repeat(width - cell.width() + 2));
-            }
-            out.push_str(line.trim_end());
-            out.push('\n');
+            let cells = row.iter().zip(&widths);
+            let padded = cells.map(|(cell, width)| cell.to_owned() + &" ".repeat(width - cell.width() + 2));
+            let line = " ".repeat(indent) + &padded.collect::<String>();
+            out += &format!("{}\n", line.trim_end());
         }
         out
     }

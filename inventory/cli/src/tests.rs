@@ -1,9 +1,11 @@
 use clap::{CommandFactory as _, Parser};
-use inventory_api::machine::{DeployOrder, DeployResponse};
+use inventory_api::machine::{DeployResponse, Deployment};
 use inventory_api::{Problem, UnixMs};
 
-use super::{CliEnv, CliError, Command, MachineCommand, Output, execute, render};
+use super::machine::MachineCommand;
+use super::{CliEnv, CliError, Command, Output, execute, render};
 use inventory_api::sample;
+use inventory_client::ClientError;
 
 #[derive(Debug, Parser)]
 struct Program {
@@ -30,10 +32,10 @@ fn commands_are_read() {
     let Command::Deploy(d) = parse("deploy 7XK04Q3 --profile web --dry-run").unwrap() else {
         panic!()
     };
-    assert!(d.order.dry_run && !d.order.yes);
+    assert!(d.args.dry_run && !d.args.yes);
     assert_eq!(
-        d.order.order().unwrap(),
-        DeployOrder::Profile {
+        d.args.deployment().unwrap(),
+        Deployment::Profile {
             profile: "web".into()
         }
     );
@@ -49,6 +51,15 @@ fn commands_are_read() {
         panic!()
     };
     assert!(matches!(m.command, MachineCommand::Conflict(c) if c.different && c.with.is_some()));
+    // A hardware profile by its full name, and by the names that it had before.
+    for kind in ["hardware-profiles", "profiles"] {
+        assert!(
+            matches!(parse(&format!("import {kind} p.json")), Ok(Command::Import(_))),
+            "{kind}"
+        );
+        let list = parse(&format!("{} list", kind.trim_end_matches('s')));
+        assert!(matches!(list, Ok(Command::HardwareProfile(_))), "{kind}");
+    }
     for wrong in [
         "machine conflict m-1 --different --retire m-2",
         "machine conflict m-1 --with m-2",
@@ -67,22 +78,22 @@ fn commands_are_read() {
 fn a_wrong_request_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("r.toml");
-    let order = || {
+    let deployment = || {
         let Command::Deploy(d) = parse(&format!("deploy m-1 --request {}", path.display())).unwrap() else {
             panic!()
         };
-        d.order.order()
+        d.args.deployment()
     };
-    let missing = order().unwrap_err();
+    let missing = deployment().unwrap_err();
     assert!(
         missing.exit_code() == 2 && missing.to_string().contains("r.toml"),
         "{missing}"
     );
     std::fs::write(&path, "imagee = \"debian-12\"\n").unwrap();
-    let wrong = order().unwrap_err().to_string();
+    let wrong = deployment().unwrap_err().to_string();
     assert!(wrong.contains("imagee") && wrong.contains("r.toml"), "{wrong}");
     std::fs::write(&path, "image = \"debian-12\"\n").unwrap();
-    assert!(matches!(order().unwrap(), DeployOrder::Request(r) if r.image == "debian-12"));
+    assert!(matches!(deployment().unwrap(), Deployment::Request(r) if r.image == "debian-12"));
 }
 
 #[tokio::test]
@@ -122,12 +133,12 @@ async fn what_is_missing_is_said_before_anything_is_sent() {
 
 #[test]
 fn a_problem_says_what_to_do() {
-    let error = CliError::Refused(Problem {
+    let error = CliError::from(ClientError::Refused(Problem {
         code: "no-token".into(),
         title: "Not signed in".into(),
         status: 401,
         detail: "the token is \u{1b}[31mnot known".into(),
-    });
+    }));
     let text = error.to_string();
     assert_eq!(error.exit_code(), 1);
     assert!(

@@ -5,12 +5,20 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use inventory_api::Problem;
+use inventory_api::import::ImportReport;
+use inventory_api::machine::{
+    DeployResponse, Deployment, MachineDetail, MachineFilter, MachineSummary, Verb, VerbResponse,
+};
 use inventory_api::page::{Page, PageQuery};
-use inventory_api::text::with_causes;
-use reqwest::{Certificate, Method, Url};
+use inventory_api::routes::{self, Method, Raw, Route};
+use inventory_api::text::{tame, with_causes};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Certificate, RequestBuilder, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// Longest name in a path, bytes.
+const MAX_KEY: usize = 1024;
 /// Largest answer accepted, bytes.
 const MAX_ANSWER: usize = 64 << 20;
 
@@ -21,7 +29,7 @@ pub enum ClientError {
     #[error("{0}")]
     Usage(String),
     /// The server answered with a problem.
-    #[error(transparent)]
+    #[error("{}", refusal(.0))]
     Refused(Problem),
     /// No answer came, or one that cannot be read. Says what was tried and what to do.
     #[error("{0}")]
@@ -43,6 +51,7 @@ pub struct Server {
 const MAX_ITEMS: usize = 10_000_000;
 
 /// Client of one server.
+#[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: Url,
@@ -98,105 +107,189 @@ impl Client {
         Ok(Client { http, base, token })
     }
 
-    /// `GET path`.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.send(Method::GET, path, None::<&()>).await
+    /// Sends a request without a body. `keys` replace the names in the route's path.
+    pub async fn ask<const N: usize, T: DeserializeOwned>(
+        &self,
+        route: Route<N, (), T>,
+        keys: [&str; N],
+    ) -> Result<T, ClientError> {
+        self.json(self.request(&route, keys)?).await
     }
 
-    /// All items of a list, fetched page by page. `path` may have a query.
-    pub async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
-        let path = format!(
-            "{path}{}limit={}",
-            if path.contains('?') { '&' } else { '?' },
-            PageQuery::MAX_LIMIT
-        );
-        let mut page: Page<T> = self.get(&path).await?;
-        let mut items = page.items;
-        let mut before = None;
-        while let Some(token) = page.next_page {
-            let plain = token.bytes().all(|b| b.is_ascii_alphanumeric());
-            if !plain || before.as_ref() == Some(&token) || items.len() > MAX_ITEMS {
+    /// Sends a request with a JSON body.
+    pub async fn send<const N: usize, B: Serialize, T: DeserializeOwned>(
+        &self,
+        route: Route<N, B, T>,
+        keys: [&str; N],
+        body: &B,
+    ) -> Result<T, ClientError> {
+        self.json(self.request(&route, keys)?.json(body)).await
+    }
+
+    /// One page of a list.
+    pub async fn page_of<const N: usize, Q: Serialize, T: DeserializeOwned>(
+        &self,
+        route: &Route<N, Q, Page<T>>,
+        keys: [&str; N],
+        filter: &Q,
+        page: &PageQuery,
+    ) -> Result<Page<T>, ClientError> {
+        self.json(self.request(route, keys)?.query(filter).query(page))
+            .await
+    }
+
+    /// All items of a list, fetched page by page.
+    pub async fn list<const N: usize, Q: Serialize, T: DeserializeOwned>(
+        &self,
+        route: Route<N, Q, Page<T>>,
+        keys: [&str; N],
+        filter: &Q,
+    ) -> Result<Vec<T>, ClientError> {
+        let mut query = PageQuery {
+            limit: Some(PageQuery::MAX_LIMIT),
+            page_token: None,
+        };
+        let mut items = Vec::new();
+        loop {
+            let mut page = self.page_of(&route, keys, filter, &query).await?;
+            items.append(&mut page.items);
+            if page.next_page.is_none() {
+                return Ok(items);
+            }
+            if page.next_page == query.page_token || items.len() > MAX_ITEMS {
+                let path = route.path;
                 return Err(failed(format!(
                     "{path} answered with a next_page that leads nowhere: is that a Slipway server of this version?"
                 )));
             }
-            page = self.get(&format!("{path}&page_token={token}")).await?;
-            items.append(&mut page.items);
-            before = Some(token);
+            query.page_token = page.next_page;
         }
-        Ok(items)
     }
 
-    /// `POST path` with an optional JSON body.
-    pub async fn post<T: DeserializeOwned>(
+    /// Imports a file of this media type.
+    pub async fn import(
         &self,
-        path: &str,
-        body: Option<&impl Serialize>,
-    ) -> Result<T, ClientError> {
-        self.send(Method::POST, path, body).await
-    }
-
-    /// `PUT path` with a JSON body.
-    pub async fn put<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, ClientError> {
-        self.send(Method::PUT, path, Some(body)).await
-    }
-
-    /// `DELETE path`.
-    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.send(Method::DELETE, path, None::<&()>).await
-    }
-
-    async fn send<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&impl Serialize>,
-    ) -> Result<T, ClientError> {
-        let (mut request, url) = self.request(&method, path)?;
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let bytes = answered(&method, &url, request).await?;
-        understood(&method, &url, &bytes)
-    }
-
-    /// `POST path` with the bytes of a file as body.
-    pub async fn post_file<T: DeserializeOwned>(
-        &self,
-        path: &str,
+        route: Route<0, Raw, ImportReport>,
         media_type: &str,
         bytes: Vec<u8>,
-    ) -> Result<T, ClientError> {
-        let (request, url) = self.request(&Method::POST, path)?;
-        let request = request
-            .header(reqwest::header::CONTENT_TYPE, media_type)
-            .body(bytes);
-        let bytes = answered(&Method::POST, &url, request).await?;
-        understood(&Method::POST, &url, &bytes)
+    ) -> Result<ImportReport, ClientError> {
+        let request = self.request(&route, [])?.header(CONTENT_TYPE, media_type);
+        self.json(request.body(bytes)).await
     }
 
-    /// `GET path`, answered with text.
-    pub async fn get_text(&self, path: &str) -> Result<String, ClientError> {
-        let (request, url) = self.request(&Method::GET, path)?;
-        let bytes = answered(&Method::GET, &url, request).await?;
+    /// An answer that is not JSON, as text.
+    pub async fn text<const N: usize>(
+        &self,
+        route: Route<N, (), Raw>,
+        keys: [&str; N],
+    ) -> Result<String, ClientError> {
+        let (_, url, bytes) = self.answer(self.request(&route, keys)?).await?;
         String::from_utf8(bytes).map_err(|_| failed(format!("{url} answered with something that is no text")))
     }
 
-    fn request(&self, method: &Method, path: &str) -> Result<(reqwest::RequestBuilder, Url), ClientError> {
-        let url = self
-            .base
-            .join(path)
-            .map_err(|e| usage(format!("{path:?} is no path: {e}")))?;
-        let request = self
-            .http
-            .request(method.clone(), url.clone())
-            .bearer_auth(&self.token);
-        Ok((request, url))
+    /// All machines that match a filter.
+    pub async fn machines(&self, filter: &MachineFilter) -> Result<Vec<MachineSummary>, ClientError> {
+        self.list(routes::MACHINES, [], filter).await
     }
+
+    /// The machine with this id, MAC, serial number or asset tag.
+    pub async fn machine(&self, key: &str) -> Result<MachineDetail, ClientError> {
+        self.ask(routes::MACHINE, [key]).await
+    }
+
+    /// Does to a machine what needs nothing but the machine.
+    pub async fn verb(&self, key: &str, verb: Verb) -> Result<VerbResponse, ClientError> {
+        self.ask(routes::VERB, [key, &verb.to_string()]).await
+    }
+
+    /// Deploys a machine; with `dry_run` only the plan is made.
+    pub async fn deploy(
+        &self,
+        key: &str,
+        deployment: &Deployment,
+        dry_run: bool,
+    ) -> Result<DeployResponse, ClientError> {
+        let request = self.request(&routes::DEPLOY, [key])?;
+        let dry_run = dry_run.then_some(("dry_run", "1"));
+        self.json(request.query(dry_run.as_slice()).json(deployment))
+            .await
+    }
+
+    fn request<const N: usize, B, T>(
+        &self,
+        route: &Route<N, B, T>,
+        keys: [&str; N],
+    ) -> Result<RequestBuilder, ClientError> {
+        let mut keys = keys.into_iter();
+        let mut url = self.base.clone();
+        let mut segments = url
+            .path_segments_mut()
+            .map_err(|()| usage("the server address has no path"))?;
+        segments.clear();
+        for part in route.path.split('/').skip(1) {
+            let segment = match part.strip_prefix('{') {
+                Some(name) => keys.next().filter(|key| usable(key)).ok_or_else(|| {
+                    usage(format!(
+                        "{} must be 1 to {MAX_KEY} bytes, and not . or ..",
+                        name.trim_end_matches('}')
+                    ))
+                })?,
+                None => part,
+            };
+            segments.push(segment);
+        }
+        drop(segments);
+        let method = match route.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        Ok(self.http.request(method, url).bearer_auth(&self.token))
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let (method, url, bytes) = self.answer(request).await?;
+        serde_json::from_slice(&bytes).map_err(|e| {
+            failed(format!(
+                "{method} {url} answered with something this slipway does not understand ({e}): is it the same version as the server?"
+            ))
+        })
+    }
+
+    /// The body of a successful answer; `Err`: the server's problem, or why no answer could be read.
+    async fn answer(&self, request: RequestBuilder) -> Result<(reqwest::Method, Url, Vec<u8>), ClientError> {
+        let request = request.build().map_err(|e| usage(with_causes(&e)))?;
+        let (method, url) = (request.method().clone(), request.url().clone());
+        let no_answer = |e: reqwest::Error| failed(unreachable(&url, &e));
+        let response = self.http.execute(request).await.map_err(no_answer)?;
+        let status = response.status();
+        let mut bytes = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(no_answer)?;
+            if bytes.len() + chunk.len() > MAX_ANSWER {
+                return Err(failed(format!(
+                    "the answer of {url} is larger than {MAX_ANSWER} bytes"
+                )));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return Ok((method, url, bytes));
+        }
+        Err(match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => ClientError::Refused(problem),
+            Err(_) => failed(format!(
+                "{method} {url} answered {status}: is that a Slipway server?"
+            )),
+        })
+    }
+}
+
+/// Whether a key can be a segment of a path. URL rules resolve `.` and `..` away, percent-encoded or not.
+fn usable(key: &str) -> bool {
+    !key.is_empty() && key.len() <= MAX_KEY && key != "." && key != ".."
 }
 
 fn usage(text: impl Into<String>) -> ClientError {
@@ -207,43 +300,18 @@ fn failed(text: impl Into<String>) -> ClientError {
     ClientError::Failed(text.into())
 }
 
-/// The body of a successful answer; `Err`: the server's problem, or why no answer could be read.
-async fn answered(
-    method: &Method,
-    url: &Url,
-    request: reqwest::RequestBuilder,
-) -> Result<Vec<u8>, ClientError> {
-    let no_answer = |e: reqwest::Error| failed(unreachable(url, &e));
-    let response = request.send().await.map_err(no_answer)?;
-    let status = response.status();
-    let mut bytes = Vec::new();
-    let mut stream = response.bytes_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(no_answer)?;
-        if bytes.len() + chunk.len() > MAX_ANSWER {
-            return Err(failed(format!(
-                "the answer of {url} is larger than {MAX_ANSWER} bytes"
-            )));
+/// The problem as text for a terminal, with a hint for status 401.
+fn refusal(p: &Problem) -> String {
+    // The detail of a refused import has one error per line.
+    let detail: Vec<String> = p.detail.lines().take(60).map(|line| tame(line, 2000)).collect();
+    let hint = match p.status {
+        401 => {
+            "\n  Set SLIPWAY_TOKEN to a valid API token (the first one is printed when the server is first started)."
         }
-        bytes.extend_from_slice(&chunk);
-    }
-    if status.is_success() {
-        return Ok(bytes);
-    }
-    Err(match serde_json::from_slice::<Problem>(&bytes) {
-        Ok(problem) => ClientError::Refused(problem),
-        Err(_) => failed(format!(
-            "{method} {url} answered {status}: is that a Slipway server?"
-        )),
-    })
-}
-
-fn understood<T: DeserializeOwned>(method: &Method, url: &Url, bytes: &[u8]) -> Result<T, ClientError> {
-    serde_json::from_slice(bytes).map_err(|e| {
-        failed(format!(
-            "{method} {url} answered with something this slipway does not understand ({e}): is it the same version as the server?"
-        ))
-    })
+        _ => "",
+    };
+    let (title, detail, code) = (tame(&p.title, 200), detail.join("\n  "), tame(&p.code, 80));
+    format!("{title}: {detail}{hint}\n  ({} {code})", p.status)
 }
 
 /// The error for a missing answer, with a hint at what to check.
@@ -261,4 +329,38 @@ fn unreachable(url: &Url, error: &reqwest::Error) -> String {
     };
     let server = url.origin().ascii_serialization();
     format!("no answer from {server}: {why}\n  {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_path_segment() {
+        let server = Server {
+            url: Some("https://h:1/x".into()),
+            token: Some("t".into()),
+            ca: None,
+        };
+        let client = Client::new(server).unwrap();
+        let path = |key: &str| {
+            let request = client.request(&routes::HISTORY, [key])?;
+            Ok::<_, ClientError>(request.build().unwrap().url().path().to_owned())
+        };
+        for (key, encoded) in [
+            ("m-0123", "m-0123"),
+            ("52:54:00:12:34:56", "52:54:00:12:34:56"),
+            ("../x?y#z", "..%2Fx%3Fy%23z"),
+            ("50%\u{e9}", "50%25%C3%A9"),
+        ] {
+            assert_eq!(path(key).unwrap(), format!("/v1/machines/{encoded}/history"));
+        }
+        for wrong in ["", ".", "..", &"x".repeat(MAX_KEY + 1)] {
+            let error = path(wrong).unwrap_err();
+            assert!(
+                matches!(&error, ClientError::Usage(text) if text.starts_with("key must be")),
+                "{error}"
+            );
+        }
+    }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Extension, Json, Router};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
@@ -16,6 +16,7 @@ use inventory_api::agent::{
     StepReport, Verification,
 };
 use inventory_api::rescue::{RescueRequest, RescueResponse, SHELL_PATH};
+use inventory_api::routes::Method::Post;
 use inventory_api::task::TaskReport;
 use inventory_api::{MachineId, Problem, Sha256Digest};
 use serde::Deserialize;
@@ -23,35 +24,35 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 use tower_http::services::ServeFile;
 
-use super::body;
-use super::user::to_the_end;
-use crate::problem::ApiError;
+use crate::body::{self, Query, Sent};
+use crate::problem::{Answer, ApiError};
+use crate::routing::change;
 use service::Service;
 use service::problem::{internal, problem};
 use tls::{Peer, Seat};
 
 /// A claim: ticket and signing request.
-const CLAIM_BYTES: usize = 32 * 1024;
+const CLAIM: usize = 32 * 1024;
 /// A report: with hundreds of disks and DIMMs it has some hundred kilobytes.
-const REPORT_BYTES: usize = 1024 * 1024;
+const REPORT: usize = 1024 * 1024;
 /// Reports parsed at once: each takes milliseconds of CPU time, and the boot network must not wait for them.
 static READING: Semaphore = Semaphore::const_new(2);
 /// Step, progress, rescue and task.
-const SMALL_BYTES: usize = 64 * 1024;
+const SMALL: usize = 64 * 1024;
 /// A verification: names every account, job and script.
-const VERIFICATION_BYTES: usize = 1024 * 1024;
+const VERIFICATION: usize = 1024 * 1024;
 
 pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
-        .route("/agent/v1/claim", post(claim))
-        .route("/agent/v1/rescue", post(rescue))
+        .route("/agent/v1/claim", change(Post, claim))
+        .route("/agent/v1/rescue", change(Post, rescue))
         .route(&format!("/agent/v1/{SHELL_PATH}"), get(rescue_shell))
-        .route("/agent/v1/report", post(report))
+        .route("/agent/v1/report", change(Post, report))
         .route("/agent/v1/assignment", get(assignment))
-        .route("/agent/v1/step", post(step))
-        .route("/agent/v1/progress", post(progress))
-        .route("/agent/v1/verification", post(verification))
-        .route("/agent/v1/task", post(task))
+        .route("/agent/v1/step", change(Post, step))
+        .route("/agent/v1/progress", change(Post, progress))
+        .route("/agent/v1/verification", change(Post, verification))
+        .route("/agent/v1/task", change(Post, task))
         .route("/agent/v1/images/{digest}", get(image))
         .layer(axum::middleware::from_fn_with_state(service.clone(), note))
         .with_state(service)
@@ -115,30 +116,25 @@ impl FromRequestParts<Arc<Service>> for Machine {
     }
 }
 
+/// What a machine with a certificate sends.
+type Told<T, const LIMIT: usize = SMALL> = (Machine, Sent<T, LIMIT>);
+type Done<T> = Result<Json<T>, Problem>;
+
 async fn claim(
-    State(service): State<Arc<Service>>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    request: Request,
-) -> Result<Json<ClaimResponse>, ApiError> {
-    let (_, claim) = body::read::<ClaimRequest>(request, CLAIM_BYTES).await?;
+    service: Arc<Service>,
+    (Extension(peer), headers, Sent(claim)): (Extension<Peer>, HeaderMap, Sent<ClaimRequest, CLAIM>),
+) -> Done<ClaimResponse> {
     let page = page_base(&headers).map(|base| format!("{base}/machines"));
     let address = peer.address.ip().to_canonical();
-    to_the_end(async move { service.claim(&claim, address, page.as_deref()).await })
-        .await
-        .map(Json)
+    service.claim(&claim, address, page.as_deref()).await.map(Json)
 }
 
 async fn rescue(
-    State(service): State<Arc<Service>>,
-    Extension(peer): Extension<Peer>,
-    request: Request,
-) -> Result<Json<RescueResponse>, ApiError> {
-    let (_, asks) = body::read::<RescueRequest>(request, SMALL_BYTES).await?;
+    service: Arc<Service>,
+    (Extension(peer), Sent(asks)): (Extension<Peer>, Sent<RescueRequest, SMALL>),
+) -> Done<RescueResponse> {
     let address = peer.address.ip().to_canonical();
-    to_the_end(async move { service.rescue(&asks, address).await })
-        .await
-        .map(Json)
+    service.rescue(&asks, address).await.map(Json)
 }
 
 /// The shell of the rescue system. It is not secret, but the machine runs it as root, so it is served over
@@ -162,29 +158,35 @@ fn page_base(headers: &HeaderMap) -> Option<String> {
     plain.then(|| format!("https://{host}"))
 }
 
-async fn report(
-    State(service): State<Arc<Service>>,
-    Machine(id): Machine,
-    headers: HeaderMap,
-    request: Request,
-) -> Result<Json<ReportResponse>, ApiError> {
-    let bytes = body::whole(request, REPORT_BYTES).await?;
-    let (bytes, sent) = read_report(bytes).await?;
-    // The id, not the serial number, which two machines may share.
-    let page = page_base(&headers).map(|base| format!("{base}/p/{id}"));
-    let mut answer = to_the_end(async move { service.report(&id, &bytes, &sent).await }).await?;
-    answer.page_url = page;
-    Ok(Json(answer))
+/// A report and its bytes.
+struct Reported {
+    bytes: Bytes,
+    sent: ReportRequest,
 }
 
-/// Parses a report off the async threads.
-async fn read_report(bytes: Bytes) -> Result<(Bytes, ReportRequest), ApiError> {
-    let _turn = READING.acquire().await.map_err(|e| internal(&e))?;
-    let read = tokio::task::spawn_blocking(move || {
-        let sent = lifecycle::bounds::read_report(&bytes).map_err(|e| body::not_json(&e))?;
-        Ok((bytes, sent))
-    });
-    read.await.map_err(|e| internal(&e))?
+impl<S: Sync> FromRequest<S> for Reported {
+    type Rejection = ApiError;
+
+    /// Parses a report off the async threads.
+    async fn from_request(request: Request, _: &S) -> Result<Reported, ApiError> {
+        let bytes = body::whole(request, REPORT).await?;
+        let _turn = READING.acquire().await.map_err(|e| internal(&e))?;
+        let read = tokio::task::spawn_blocking(move || {
+            let sent = lifecycle::bounds::read_report(&bytes).map_err(|e| body::not_json(&e))?;
+            Ok(Reported { bytes, sent })
+        });
+        read.await.map_err(|e| internal(&e))?
+    }
+}
+
+async fn report(
+    service: Arc<Service>,
+    (Machine(id), headers, report): (Machine, HeaderMap, Reported),
+) -> Done<ReportResponse> {
+    let mut answer = service.report(&id, &report.bytes, &report.sent).await?;
+    // The id, not the serial number, which two machines may share.
+    answer.page_url = page_base(&headers).map(|base| format!("{base}/p/{id}"));
+    Ok(Json(answer))
 }
 
 #[derive(Deserialize)]
@@ -198,53 +200,35 @@ struct AssignmentQuery {
 async fn assignment(
     State(service): State<Arc<Service>>,
     Machine(id): Machine,
-    query: Result<Query<AssignmentQuery>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<AssignmentResponse>, ApiError> {
-    let Query(query) = query.map_err(|e| problem(400, "bad-query", "Query not usable", e.body_text()))?;
+    Query(query): Query<AssignmentQuery>,
+) -> Answer<AssignmentResponse> {
     let wait = Duration::from_secs(query.wait);
     Ok(Json(service.assignment(&id, query.seen, wait).await?))
 }
 
-async fn step(
-    State(service): State<Arc<Service>>,
-    Machine(id): Machine,
-    request: Request,
-) -> Result<Json<Permission>, ApiError> {
-    let (_, step) = body::read::<StepReport>(request, SMALL_BYTES).await?;
-    to_the_end(async move { service.step(&id, step).await })
-        .await
-        .map(Json)
+async fn step(service: Arc<Service>, (Machine(id), Sent(step)): Told<StepReport>) -> Done<Permission> {
+    service.step(&id, step).await.map(Json)
+}
+
+async fn task(service: Arc<Service>, (Machine(id), Sent(report)): Told<TaskReport>) -> Done<Permission> {
+    service.task_report(&id, report).await.map(Json)
 }
 
 async fn progress(
-    State(service): State<Arc<Service>>,
-    Machine(id): Machine,
-    request: Request,
-) -> Result<StatusCode, ApiError> {
-    let (_, progress) = body::read::<Progress>(request, SMALL_BYTES).await?;
-    service.progress(&id, progress).await?;
-    Ok(StatusCode::NO_CONTENT)
+    service: Arc<Service>,
+    (Machine(id), Sent(sent)): Told<Progress>,
+) -> Result<StatusCode, Problem> {
+    service.progress(&id, sent).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 async fn verification(
-    State(service): State<Arc<Service>>,
-    Machine(id): Machine,
-    request: Request,
-) -> Result<StatusCode, ApiError> {
-    let (_, verification) = body::read::<Verification>(request, VERIFICATION_BYTES).await?;
-    to_the_end(async move { service.verification(&id, verification).await }).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn task(
-    State(service): State<Arc<Service>>,
-    Machine(id): Machine,
-    request: Request,
-) -> Result<Json<Permission>, ApiError> {
-    let (_, report) = body::read::<TaskReport>(request, SMALL_BYTES).await?;
-    to_the_end(async move { service.task_report(&id, report).await })
+    service: Arc<Service>,
+    (Machine(id), Sent(sent)): Told<Verification, VERIFICATION>,
+) -> Result<StatusCode, Problem> {
+    service
+        .verification(&id, sent)
         .await
-        .map(Json)
+        .map(|()| StatusCode::NO_CONTENT)
 }
 
 async fn image(

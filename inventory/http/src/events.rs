@@ -12,7 +12,7 @@ use inventory_api::machine::Changed;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::user::{self, User};
+use crate::user::{self, User};
 use service::Service;
 
 /// How often the token is checked again.

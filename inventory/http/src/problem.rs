@@ -4,8 +4,10 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use inventory_api::Problem;
 
-#[derive(Debug)]
-pub struct ApiError(pub Problem);
+pub(crate) struct ApiError(pub(crate) Problem);
+
+/// A JSON answer, or a problem.
+pub(crate) type Answer<T> = Result<axum::Json<T>, ApiError>;
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> ApiError {

@@ -33,7 +33,6 @@ use words::redact;
 
 pub use agents::ImageFile;
 pub use boot::journey::{mac_of, tls_broken};
-pub use check::profiles::{ProfileMachine, ProfileMachines};
 pub use inventory_api::machine::{Actor, Verb};
 pub use machines::{MachineList, deadlines};
 pub use pages::{BAD_TOKEN, Listed, bad_query, page};

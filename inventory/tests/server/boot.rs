@@ -3,10 +3,10 @@
 use config::Config;
 use inventory_api::agent::RunsOn;
 use inventory_api::boot::BootArgs;
-use inventory_api::machine::Journey;
-use inventory_api::network::NetworkStatus;
+use inventory_api::machine::{Journey, Verb};
+use inventory_api::network::ReserveAddress;
+use inventory_api::routes;
 use netboot::{Mode, Network, NetworkSettings, PoolRange};
-use reqwest::Method;
 
 use crate::harness::{Key, NIC, Site};
 use crate::pages::Browser;
@@ -43,6 +43,13 @@ pub async fn networked(change: impl FnOnce(&mut Config)) -> (Site, tempfile::Tem
     (site, files)
 }
 
+async fn reserve(site: &Site, mac: &str, address: &str) {
+    let address = address.parse().unwrap();
+    site.send(routes::RESERVE, ["lab", mac], &ReserveAddress { address })
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn a_retired_machine_keeps_no_address() {
     let (site, _files) = networked(|_| {}).await;
@@ -50,18 +57,14 @@ async fn a_retired_machine_keeps_no_address() {
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
     let other = "02:00:00:00:99:99";
     for (mac, address) in [(NIC.to_string().as_str(), "127.1.0.5"), (other, "127.1.0.6")] {
-        let path = format!("/v1/networks/lab/reservations/{mac}");
-        let body = serde_json::json!({ "address": address });
-        let _: NetworkStatus = site.user(Method::PUT, &path, Some(body)).await.unwrap();
+        reserve(&site, mac, address).await;
     }
     // The page shows the reservations and removes one.
     let browser = Browser::open(&site).await;
     let page = browser.page(&site, "/networks").await;
     assert!(page.contains("127.1.0.5") && page.contains("127.1.0.6"), "{page}");
     let third = "02:00:00:00:99:98";
-    let body = serde_json::json!({ "address": "127.1.0.7" });
-    let path = format!("/v1/networks/lab/reservations/{third}");
-    let _: NetworkStatus = site.user(Method::PUT, &path, Some(body)).await.unwrap();
+    reserve(&site, third, "127.1.0.7").await;
     let (status, _) = browser
         .submit(&site, &format!("/networks/lab/reservations/{third}"), &[])
         .await;
@@ -74,9 +77,8 @@ async fn a_retired_machine_keeps_no_address() {
         "{status} {text}"
     );
 
-    let retire = format!("/v1/machines/{}/retire", agent.id);
-    let _: serde_json::Value = site.user(Method::POST, &retire, None).await.unwrap();
-    let networks: Vec<NetworkStatus> = site.list("/v1/networks").await.unwrap();
+    site.verb(&agent.id, Verb::Retire).await.unwrap();
+    let networks = site.list(routes::NETWORKS, []).await.unwrap();
     let kept: Vec<_> = networks[0]
         .reservations
         .iter()
@@ -112,10 +114,7 @@ async fn a_script_over_http_leads_to_a_claim_and_a_stop_ends_all_of_it() {
 
     let agent = site.claim(&args, &Key::new(), None).await.unwrap();
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
-    let journey: Journey = site
-        .user(Method::GET, &format!("/v1/journey/{NIC}"), None)
-        .await
-        .unwrap();
+    let journey: Journey = site.ask(routes::JOURNEY, [&NIC.to_string()]).await.unwrap();
     assert!(!journey.events.is_empty());
     assert_eq!(journey.machine.map(|m| m.status.state), Some("ready".into()));
 

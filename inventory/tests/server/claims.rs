@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
 use inventory_api::agent::{Assignment, RunsOn, StepOutcome};
+use inventory_api::machine::Verb;
 use netboot::{BootSource as _, ScriptOrder};
 
 use crate::harness::{HOME, Key, NIC, Site, all_machines, report};
@@ -47,10 +48,7 @@ async fn a_second_key_is_an_alarm_that_stops_the_machine_and_revokes_its_certifi
         ("certificate-revoked", 403)
     );
     assert!(matches!(site.script(NIC, HOME).await, ScriptOrder::Ignore));
-    let history: Vec<inventory_api::machine::HistoryEntry> = site
-        .list(&format!("/v1/machines/{}/history", honest.id))
-        .await
-        .unwrap();
+    let history = site.history(&honest.id).await;
     let alarm = history.last().unwrap();
     assert_eq!(alarm.event, "security-alarm");
     assert!(alarm.sentence.contains("127.0.0.66"), "{}", alarm.sentence);
@@ -128,8 +126,7 @@ async fn a_claim_after_somebody_fetched_and_claimed_a_newer_ticket_is_an_alarm()
 }
 
 async fn alarms(site: &Site, id: &inventory_api::MachineId) -> usize {
-    let path = format!("/v1/machines/{id}/history");
-    let history: Vec<inventory_api::machine::HistoryEntry> = site.list(&path).await.unwrap();
+    let history = site.history(id).await;
     history.iter().filter(|h| h.event == "security-alarm").count()
 }
 
@@ -252,15 +249,9 @@ async fn who_is_not_heard_to_boot_gets_no_ticket_and_moves_nothing() {
         assert!(matches!(order, ScriptOrder::Held(_)), "{order:?}");
     }
     assert_eq!(site.core().store.machine(&agent.id).await.unwrap(), before);
-    let held = |detail: inventory_api::machine::MachineDetail| detail.machine.held;
-    let path = format!("/v1/machines/{}", agent.id);
-    assert!(held(site.user(reqwest::Method::GET, &path, None).await.unwrap()).is_some());
-    let admit = format!("{path}/admit");
-    let _: serde_json::Value = site
-        .user(reqwest::Method::POST, &admit, Some(serde_json::json!({})))
-        .await
-        .unwrap();
-    assert!(held(site.user(reqwest::Method::GET, &path, None).await.unwrap()).is_none());
+    assert!(site.detail(&agent.id).await.machine.held.is_some());
+    site.verb(&agent.id, Verb::Admit).await.unwrap();
+    assert!(site.detail(&agent.id).await.machine.held.is_none());
     assert!(matches!(boot.script(&asks(None)).await, ScriptOrder::MiniOs(_)));
 }
 

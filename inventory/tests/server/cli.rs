@@ -7,7 +7,7 @@ use cli::{CliEnv, CliError, Command, execute};
 use inventory_api::agent::RunsOn;
 use inventory_api::lookup::Lookup;
 
-use crate::delivery::{detail, send};
+use crate::delivery::send;
 use crate::harness::Site;
 use crate::rack::{ORDERS, Rack, module, plan, server};
 
@@ -354,7 +354,7 @@ async fn a_machine_is_looked_at_again_located_and_burned_in_by_command() {
         &["asked for recheck"],
     )
     .await;
-    let seen = detail(&site, rack.id(2)).await;
+    let seen = site.detail(rack.id(2)).await;
     assert_eq!(seen.notes[0].text, "seated the module again");
     send(&site, &rack.agents[1], &server(2), RunsOn::MiniOs).await;
     t.says(

@@ -1,11 +1,11 @@
 //! Choices made at a machine's own console, requested over HTTP and TLS as the machine does.
 
-use inventory_api::Problem;
 use inventory_api::agent::RunsOn;
 use inventory_api::boot::{BootArgs, BootEventKind, Choice, Purpose};
-use inventory_api::machine::{Actor, HistoryEntry, Journey, MachineState};
-use inventory_api::rescue::{RescuePassword, RescueRequest, RescueResponse, RescueStep, SHELL_PATH};
-use reqwest::{Method, StatusCode};
+use inventory_api::machine::{Actor, Journey, MachineState};
+use inventory_api::rescue::{RescueRequest, RescueResponse, RescueStep, SHELL_PATH};
+use inventory_api::{Problem, routes};
+use reqwest::StatusCode;
 
 use crate::boot::networked;
 use crate::harness::{Key, NIC, Site, answer};
@@ -104,10 +104,7 @@ async fn the_menu_is_there_when_nothing_is_going_on_and_each_choice_asks_again()
     let grub = fetch(&site, &format!("/grub/rescue.cfg?mac={NIC}")).await;
     assert_eq!(grub.0, StatusCode::FORBIDDEN, "only the lease says who GRUB is");
 
-    let journey: Journey = site
-        .user(Method::GET, &format!("/v1/journey/{NIC}"), None)
-        .await
-        .unwrap();
+    let journey: Journey = site.ask(routes::JOURNEY, [&NIC.to_string()]).await.unwrap();
     let chosen: Vec<(Choice, bool)> = journey
         .events
         .iter()
@@ -152,8 +149,7 @@ async fn a_rescue_opens_with_its_password_once_and_leaves_the_machine_as_it_was(
     assert_eq!((begun.open, begun.seconds_left), (false, 1800));
     assert!(begun.message.contains(&format!("slipway rescue {}", agent.id)));
     assert!(!types(&site, &args, "").await.open, "nobody has made a password");
-    let path = format!("/v1/machines/{}/rescue", agent.id);
-    let made: RescuePassword = site.user(Method::POST, &path, None).await.unwrap();
+    let made = site.ask(routes::RESCUE, [agent.id.as_str()]).await.unwrap();
     assert_eq!((made.machine.clone(), made.menu_seconds), (agent.id.clone(), 3));
     let wrong = types(&site, &args, "wrong").await;
     assert_eq!((wrong.open, wrong.wait_seconds), (false, 1));
@@ -178,10 +174,7 @@ async fn a_rescue_opens_with_its_password_once_and_leaves_the_machine_as_it_was(
     assert!(!types(&site, &again, &made.password).await.open);
     let over = ask(&site, &args, RescueStep::Begin {}).await.unwrap_err();
     assert_eq!(over.code, "rescue-over");
-    let history: Vec<HistoryEntry> = site
-        .list(&format!("/v1/machines/{}/history", agent.id))
-        .await
-        .unwrap();
+    let history = site.history(&agent.id).await;
     let console: Vec<&str> = history
         .iter()
         .filter(|row| row.actor == Actor::Console)
@@ -211,8 +204,7 @@ async fn a_rescue_that_is_left_on_ends_by_the_clock_and_guessing_voids_its_passw
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
     let args = BootArgs::parse(&script(&site, Some("rescue")).await).unwrap();
-    let path = format!("/v1/machines/{}/rescue", agent.id);
-    let made: RescuePassword = site.user(Method::POST, &path, None).await.unwrap();
+    let made = site.ask(routes::RESCUE, [agent.id.as_str()]).await.unwrap();
     for n in 1..=20 {
         let wrong = types(&site, &args, "wrong").await;
         assert!(wrong.wait_seconds >= 1 && !wrong.open, "{n}");
@@ -222,15 +214,12 @@ async fn a_rescue_that_is_left_on_ends_by_the_clock_and_guessing_voids_its_passw
         !types(&site, &args, &made.password).await.open,
         "void after twenty guesses"
     );
-    let made: RescuePassword = site.user(Method::POST, &path, None).await.unwrap();
+    let made = site.ask(routes::RESCUE, [agent.id.as_str()]).await.unwrap();
     assert!(types(&site, &args, &made.password).await.open);
     site.pass(9 * 3600);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
-        let history: Vec<HistoryEntry> = site
-            .list(&format!("/v1/machines/{}/history", agent.id))
-            .await
-            .unwrap();
+        let history = site.history(&agent.id).await;
         let said: Vec<&str> = history.iter().map(|row| row.sentence.as_str()).collect();
         if said.last().is_some_and(|s| *s == "Rescue ended: it timed out.") {
             assert!(

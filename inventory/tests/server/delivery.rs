@@ -2,11 +2,12 @@
 
 use inventory_api::agent::{Assignment, ReportResponse, RunsOn};
 use inventory_api::check::Verdict;
-use inventory_api::delivery::{OrderDelivery, RackView, Receipt};
-use inventory_api::import::{ImportReport, Rechecks, Removed};
-use inventory_api::machine::MachineDetail;
+use inventory_api::delivery::Receipt;
+use inventory_api::import::{ImportReport, Removed};
+use inventory_api::machine::Verb;
 use inventory_api::report::{AssetReport, MemorySlot};
-use inventory_api::{MachineId, Problem};
+use inventory_api::task::Fixed;
+use inventory_api::{Problem, routes};
 use reqwest::Method;
 use serde_json::json;
 
@@ -38,7 +39,7 @@ pub async fn import(site: &Site, what: &str, kind: &str, text: &str) -> Result<I
 pub async fn all_rechecked(site: &Site) {
     let begin = std::time::Instant::now();
     loop {
-        let rechecks: Rechecks = site.user(Method::GET, "/v1/rechecks", None).await.unwrap();
+        let rechecks = site.ask(routes::RECHECKS, []).await.unwrap();
         if rechecks.left == 0 {
             return;
         }
@@ -80,12 +81,6 @@ pub async fn send(site: &Site, agent: &Agent, report: &AssetReport, on: RunsOn) 
     agent.post(site, "report", &body).await.unwrap()
 }
 
-pub async fn detail(site: &Site, id: &MachineId) -> MachineDetail {
-    site.user(Method::GET, &format!("/v1/machines/{id}"), None)
-        .await
-        .unwrap()
-}
-
 fn profile(modules: u32) -> String {
     json!({ "name": "web", "system": { "model": "R1" }, "memory": { "modules": modules } }).to_string()
 }
@@ -101,7 +96,7 @@ async fn a_machine_is_checked_against_its_order_and_the_delivery_shows_it() {
         first.remarks
     );
     csv(&site, "racks", RACKS).await;
-    import(&site, "profiles", "application/json", &profile(2))
+    import(&site, "hardware-profiles", "application/json", &profile(2))
         .await
         .unwrap();
     // Importing the same file again changes nothing.
@@ -113,13 +108,13 @@ async fn a_machine_is_checked_against_its_order_and_the_delivery_shows_it() {
     let good = with_dimms("srv-0001", &[("A1", Some("AA01X7")), ("A2", Some("AA02X7"))]);
     let told = send(&site, &agent, &good, RunsOn::MiniOs).await;
     assert_eq!(told.check.unwrap().verdict, Verdict::Pass);
-    let seen = detail(&site, &agent.id).await;
+    let seen = site.detail(&agent.id).await;
     let from = seen.expected_from.unwrap();
     assert_eq!(from.profile.as_deref(), Some("web"));
     assert_eq!(from.placement.map(|p| (p.rack, p.unit)), Some(("A07".into(), 12)));
     assert_eq!(site.phase(&agent.id).await, "ready");
 
-    let order: OrderDelivery = site.user(Method::GET, "/v1/orders/PO-7", None).await.unwrap();
+    let order = site.ask(routes::ORDER, ["PO-7"]).await.unwrap();
     let t = order.items[0].tally;
     assert_eq!(
         (t.ordered, t.received, t.checked, t.failing, t.missing),
@@ -127,18 +122,18 @@ async fn a_machine_is_checked_against_its_order_and_the_delivery_shows_it() {
     );
 
     // A changed profile re-checks the stored report, and the waiting machine gets the new verdict.
-    let changed = import(&site, "profiles", "application/json", &profile(4))
+    let changed = import(&site, "hardware-profiles", "application/json", &profile(4))
         .await
         .unwrap();
     assert_eq!((changed.changed, changed.rechecked), (1, 1));
-    let seen = detail(&site, &agent.id).await;
+    let seen = site.detail(&agent.id).await;
     assert_eq!(seen.check.unwrap().verdict, Verdict::Fail);
     assert!(
         seen.machine.status.sentence.contains("not as expected"),
         "{}",
         seen.machine.status.sentence
     );
-    let rack: RackView = site.user(Method::GET, "/v1/racks/R1/A07", None).await.unwrap();
+    let rack = site.ask(routes::RACK, ["R1", "A07"]).await.unwrap();
     let receipts: Vec<_> = rack
         .places
         .iter()
@@ -147,19 +142,14 @@ async fn a_machine_is_checked_against_its_order_and_the_delivery_shows_it() {
     assert_eq!(receipts, [(14, Receipt::Missing), (12, Receipt::Fail)]);
 
     // The check before a deployment uses the same expectation, whatever the request says.
-    let refused: Result<serde_json::Value, _> = site
-        .user(
-            Method::POST,
-            &format!("/v1/machines/{}/deploy", agent.id),
-            Some(crate::harness::order()),
-        )
-        .await;
+    let deployment = serde_json::from_value(crate::harness::order()).unwrap();
+    let refused = site.send(routes::DEPLOY, [agent.id.as_str()], &deployment).await;
     assert_eq!(refused.unwrap_err().code, "check-failed");
 
     // The place now expects another machine, so nothing is expected of this one any more.
     let moved = RACKS.replace("SRV-0001", "SRV-0009");
     assert_eq!(csv(&site, "racks", &moved).await.rechecked, 1);
-    let seen = detail(&site, &agent.id).await;
+    let seen = site.detail(&agent.id).await;
     assert!(seen.check.is_none() && seen.expected_from.is_none());
 }
 
@@ -168,7 +158,7 @@ async fn the_first_check_of_an_ordered_machine_holds_it_before_any_disk() {
     let site = Site::new().await;
     csv(&site, "orders", ORDERS).await;
     csv(&site, "racks", RACKS).await;
-    import(&site, "profiles", "application/json", &profile(2))
+    import(&site, "hardware-profiles", "application/json", &profile(2))
         .await
         .unwrap();
     let agent = site.boot(NIC).await;
@@ -182,12 +172,8 @@ async fn the_first_check_of_an_ordered_machine_holds_it_before_any_disk() {
     assert_eq!(told.check.unwrap().verdict, Verdict::Fail);
     assert_eq!(site.phase(&agent.id).await, "failed/commissioning");
     // After a repair: marked as fixed, the agent is asked for a report and the machine becomes ready.
-    let _: serde_json::Value = site
-        .user(
-            Method::POST,
-            &format!("/v1/machines/{}/fixed", agent.id),
-            Some(json!({ "text": "module was not seated" })),
-        )
+    let text = "module was not seated".to_owned();
+    site.send(routes::FIXED, [agent.id.as_str()], &Fixed { text })
         .await
         .unwrap();
     assert_eq!(
@@ -197,7 +183,7 @@ async fn the_first_check_of_an_ordered_machine_holds_it_before_any_disk() {
     let good = with_dimms("SRV-0002", &[("A1", Some("AA01X7")), ("A2", Some("AA02X7"))]);
     send(&site, &agent, &good, RunsOn::MiniOs).await;
     assert_eq!(site.phase(&agent.id).await, "ready");
-    let seen = detail(&site, &agent.id).await;
+    let seen = site.detail(&agent.id).await;
     assert_eq!(seen.check.unwrap().verdict, Verdict::Pass);
     assert!(seen.notes[0].text == "module was not seated" && !seen.notes[0].actor.is_empty());
 }
@@ -214,7 +200,7 @@ async fn a_file_is_taken_whole_or_not_at_all_and_bad_rows_are_named() {
     ] {
         assert!(refused.detail.contains(says), "{}", refused.detail);
     }
-    let orders: Vec<serde_json::Value> = site.list("/v1/orders").await.unwrap();
+    let orders = site.list(routes::ORDERS, []).await.unwrap();
     assert!(orders.is_empty(), "nothing of a bad file is taken");
 
     csv(&site, "racks", RACKS).await;
@@ -225,7 +211,7 @@ async fn a_file_is_taken_whole_or_not_at_all_and_bad_rows_are_named() {
         "{}",
         refused.detail
     );
-    let missing: Result<RackView, _> = site.user(Method::GET, "/v1/racks/R1/B01", None).await;
+    let missing = site.ask(routes::RACK, ["R1", "B01"]).await;
     assert_eq!(missing.unwrap_err().status, 404);
     // Two machines can swap places within one file.
     let swap = "room,rack,unit,serial\nR1,A07,12,SRV-0002\nR1,A07,14,SRV-0001\n";
@@ -272,7 +258,7 @@ async fn a_change_of_a_profile_is_answered_before_a_whole_hall_is_checked_again(
     }
     csv(&site, "racks", &places).await;
     let begin = std::time::Instant::now();
-    let url = site.url("/v1/profiles");
+    let url = site.url("/v1/hardware-profiles");
     let request = site.client(None, None).post(url).bearer_auth(&site.token);
     let response = request
         .header("content-type", "application/json")
@@ -292,7 +278,7 @@ async fn a_change_of_a_profile_is_answered_before_a_whole_hall_is_checked_again(
         begin.elapsed()
     );
     assert!(answered.as_secs() < 20, "answered after {answered:?}");
-    let order: RackView = site.user(Method::GET, "/v1/racks/R1/A3", None).await.unwrap();
+    let order = site.ask(routes::RACK, ["R1", "A3"]).await.unwrap();
     assert!(
         order.places.iter().all(|p| p.receipt == Receipt::Fail),
         "{order:?}"
@@ -323,7 +309,7 @@ async fn what_is_in_use_is_not_removed_and_the_rest_is() {
     };
     csv(&site, "orders", ORDERS).await;
     csv(&site, "racks", RACKS).await;
-    import(&site, "profiles", "application/json", &profile(2))
+    import(&site, "hardware-profiles", "application/json", &profile(2))
         .await
         .unwrap();
     let agent = site.boot(NIC).await;
@@ -353,14 +339,15 @@ async fn what_is_in_use_is_not_removed_and_the_rest_is() {
         let problem = remove(path).await.unwrap_err();
         assert_eq!((problem.status, problem.code.as_str()), (404, code));
     }
+    let no_unit = remove("/v1/racks/R1/A07/x").await.unwrap_err();
+    assert_eq!((no_unit.status, no_unit.code.as_str()), (400, "bad-unit"));
     // No refused removal was carried out in part.
-    let rack: RackView = site.user(Method::GET, "/v1/racks/R1/A07", None).await.unwrap();
+    let rack = site.ask(routes::RACK, ["R1", "A07"]).await.unwrap();
     assert_eq!(rack.places.len(), 2);
 
     let one = remove("/v1/racks/R1/A07/14").await.unwrap();
     assert_eq!(one.removed, ["R1 A07 unit 14"]);
-    let path = format!("/v1/machines/{}/retire", agent.id);
-    let _: serde_json::Value = site.user(Method::POST, &path, None).await.unwrap();
+    site.verb(&agent.id, Verb::Retire).await.unwrap();
     assert_eq!(
         remove("/v1/racks/R1/A07").await.unwrap().removed,
         ["R1 A07 unit 12"]
@@ -371,6 +358,6 @@ async fn what_is_in_use_is_not_removed_and_the_rest_is() {
         remove("/v1/hardware-profiles/web").await.unwrap().removed,
         ["web"]
     );
-    let gone: Result<RackView, _> = site.user(Method::GET, "/v1/racks/R1/A07", None).await;
+    let gone = site.ask(routes::RACK, ["R1", "A07"]).await;
     assert_eq!(gone.unwrap_err().status, 404);
 }

@@ -15,10 +15,13 @@ use inventory_api::agent::{
 };
 use inventory_api::boot::BootArgs;
 use inventory_api::image::ImageManifest;
-use inventory_api::machine::MachineStatus;
+use inventory_api::machine::{HistoryEntry, MachineDetail, MachineStatus, Verb, VerbResponse};
+use inventory_api::page::Page;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::{AssetReport, DiskFacts, FirmwareMode, NicFacts, SystemFacts};
+use inventory_api::routes::{self, Route};
 use inventory_api::{Mac, MachineId, Problem, Sha256Digest, UnixMs};
+use inventory_client::ClientError;
 use netboot::{BootClient, BootSource as _, ScriptOrder};
 use reqwest::{Client, Method, StatusCode};
 use service::boot::Boot;
@@ -186,18 +189,56 @@ impl Site {
         answer(request.send().await.unwrap()).await
     }
 
-    /// The first page of a list.
-    pub async fn list<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Problem> {
-        let page: inventory_api::page::Page<T> = self.user(Method::GET, path, None).await?;
-        Ok(page.items)
+    /// The client that users have.
+    pub fn api(&self) -> inventory_client::Client {
+        inventory_client::Client::new(inventory_client::Server {
+            url: Some(self.url("")),
+            token: Some(self.token.clone()),
+            ca: Some(self.config.data_dir.join("ca/ca.pem")),
+        })
+        .unwrap()
+    }
+
+    pub async fn ask<const N: usize, T: serde::de::DeserializeOwned>(
+        &self,
+        route: Route<N, (), T>,
+        keys: [&str; N],
+    ) -> Result<T, Problem> {
+        self.api().ask(route, keys).await.map_err(refusal)
+    }
+
+    pub async fn send<const N: usize, B: serde::Serialize, T: serde::de::DeserializeOwned>(
+        &self,
+        route: Route<N, B, T>,
+        keys: [&str; N],
+        body: &B,
+    ) -> Result<T, Problem> {
+        self.api().send(route, keys, body).await.map_err(refusal)
+    }
+
+    pub async fn list<const N: usize, Q: serde::Serialize + Default, T: serde::de::DeserializeOwned>(
+        &self,
+        route: Route<N, Q, Page<T>>,
+        keys: [&str; N],
+    ) -> Result<Vec<T>, Problem> {
+        self.api().list(route, keys, &Q::default()).await.map_err(refusal)
+    }
+
+    pub async fn verb(&self, id: &MachineId, verb: Verb) -> Result<VerbResponse, Problem> {
+        self.api().verb(id.as_str(), verb).await.map_err(refusal)
+    }
+
+    pub async fn detail(&self, id: &MachineId) -> MachineDetail {
+        self.api().machine(id.as_str()).await.unwrap()
     }
 
     pub async fn status(&self, id: &MachineId) -> MachineStatus {
-        let detail: inventory_api::machine::MachineDetail = self
-            .user(Method::GET, &format!("/v1/machines/{id}"), None)
-            .await
-            .unwrap();
-        detail.machine.status
+        self.detail(id).await.machine.status
+    }
+
+    /// The whole history of a machine.
+    pub async fn history(&self, id: &MachineId) -> Vec<HistoryEntry> {
+        self.list(routes::HISTORY, [id.as_str()]).await.unwrap()
     }
 
     pub async fn phase(&self, id: &MachineId) -> String {
@@ -221,11 +262,17 @@ impl Site {
     }
 
     pub async fn deploy(&self, id: &MachineId) -> InstallPlan {
-        let response: inventory_api::machine::DeployResponse = self
-            .user(Method::POST, &format!("/v1/machines/{id}/deploy"), Some(order()))
-            .await
-            .unwrap();
-        response.plan.unwrap()
+        let deployment = serde_json::from_value(order()).unwrap();
+        let deployed = self.api().deploy(id.as_str(), &deployment, false).await;
+        deployed.unwrap().plan.unwrap()
+    }
+}
+
+/// The server's problem.
+fn refusal(error: ClientError) -> Problem {
+    match error {
+        ClientError::Refused(problem) => problem,
+        other => panic!("{other}"),
     }
 }
 

@@ -5,26 +5,14 @@ use inventory_api::agent::{
 };
 use inventory_api::boot::Purpose;
 use inventory_api::deploy::DeployRequest;
-use inventory_api::machine::Verb;
+use inventory_api::machine::{Deployment, Verb};
 use inventory_api::plan::{InstallPlan, Step};
-use inventory_api::{Mac, MachineId};
+use inventory_api::{Mac, routes};
 use lifecycle::{Limits, Rule, RuleAction, RuleMatch};
 use netboot::ScriptOrder;
-use reqwest::Method;
-use serde_json::json;
 
 use crate::harness::{HOME, NIC, Site};
 use crate::replay::assert_replays;
-
-async fn verb(site: &Site, id: &MachineId, verb: &str) {
-    site.user::<serde_json::Value>(
-        Method::POST,
-        &format!("/v1/machines/{id}/{verb}"),
-        Some(json!({})),
-    )
-    .await
-    .unwrap();
-}
 
 #[tokio::test]
 async fn power_on_to_deployed_to_released_with_the_server_killed_at_every_stage() {
@@ -138,7 +126,7 @@ async fn power_on_to_deployed_to_released_with_the_server_killed_at_every_stage(
     assert!(matches!(site.script(NIC, HOME).await, ScriptOrder::LocalDisk));
     agent.report(&site, RunsOn::Installed).await.unwrap();
 
-    verb(&site, &id, "release").await;
+    site.verb(&id, Verb::Release).await.unwrap();
     assert!(matches!(
         agent.assignment(&site, "").await.unwrap().assignment,
         Assignment::Reboot { .. }
@@ -232,7 +220,7 @@ async fn power_lost_while_installing_starts_again_and_then_gives_up() {
         Permission::Stop { .. } => {}
         Permission::Continue {} => panic!("a failed deployment may not write"),
     }
-    verb(&site, &id, "retry").await;
+    site.verb(&id, Verb::Retry).await.unwrap();
     third.report(&site, RunsOn::MiniOs).await.unwrap();
     assert_eq!(third.installs(&site).await.id, plan.id);
     assert_replays(&site.core().store, &id).await;
@@ -265,7 +253,7 @@ async fn a_failed_step_is_shown_with_its_reason_and_deadlines_end_what_hangs() {
         status.sentence
     );
 
-    verb(&site, &id, "retry").await;
+    site.verb(&id, Verb::Retry).await.unwrap();
     site.pass(3601);
     site.until(&id, "failed/deploying").await;
     assert_eq!(site.status(&id).await.reason.as_deref(), Some("no-boot"));
@@ -369,9 +357,9 @@ async fn a_machine_that_nobody_expects_waits_for_a_person() {
     ));
     assert_replays(&site.core().store, &agent.id).await;
     // A person orders the deployment.
-    let path = format!("/v1/machines/{}/deploy", agent.id);
-    let _: serde_json::Value = site
-        .user(Method::POST, &path, Some(json!({"profile": "web"})))
+    let profile = "web".to_owned();
+    let deployment = Deployment::Profile { profile };
+    site.send(routes::DEPLOY, [agent.id.as_str()], &deployment)
         .await
         .unwrap();
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
@@ -395,8 +383,8 @@ async fn a_machine_of_the_rack_plan_is_deployed_once() {
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
     assert_eq!(site.phase(&agent.id).await, "deploying/installing");
-    verb(&site, &agent.id, "abort").await;
-    verb(&site, &agent.id, "retire").await;
+    site.verb(&agent.id, Verb::Abort).await.unwrap();
+    site.verb(&agent.id, Verb::Retire).await.unwrap();
     // The serial number has been received: another machine that reports it waits.
     let again = site.boot(Mac([2, 0, 0, 0, 0, 8])).await;
     again.report(&site, RunsOn::MiniOs).await.unwrap();
@@ -407,15 +395,10 @@ async fn a_machine_of_the_rack_plan_is_deployed_once() {
         "{said}"
     );
     // A retired machine can be forgotten, one that is ready cannot.
-    let path = |id: &MachineId| format!("/v1/machines/{id}/forget");
-    let refused = site
-        .user::<serde_json::Value>(Method::POST, &path(&again.id), Some(json!({})))
-        .await;
+    let refused = site.verb(&again.id, Verb::Forget).await;
     assert_eq!(refused.unwrap_err().status, 409);
-    verb(&site, &agent.id, "forget").await;
-    let gone = site
-        .user::<serde_json::Value>(Method::GET, &format!("/v1/machines/{}", agent.id), None)
-        .await;
+    site.verb(&agent.id, Verb::Forget).await.unwrap();
+    let gone = site.ask(routes::MACHINE, [agent.id.as_str()]).await;
     assert_eq!(gone.unwrap_err().status, 404);
 }
 
@@ -424,7 +407,7 @@ async fn an_image_comes_in_ranges_to_the_machine_whose_plan_names_it() {
     let site = Site::new().await;
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
-    let images: Vec<inventory_api::image::ImageManifest> = site.list("/v1/images").await.unwrap();
+    let images = site.list(routes::IMAGES, []).await.unwrap();
     let url = site.url(&format!("/agent/v1/images/{}", images[0].sha256));
     let client = site.client(Some(&agent.identity), None);
     assert_eq!(

@@ -2,10 +2,9 @@
 
 use inventory_api::agent::RunsOn;
 use inventory_api::check::{HardwareProfile, Verdict};
-use inventory_api::import::ImportReport;
-use inventory_api::machine::MachineSummary;
+use inventory_api::import::GoldenProfile;
+use inventory_api::routes;
 use reqwest::{Method, StatusCode};
-use serde_json::json;
 
 use crate::delivery::send;
 use crate::harness::Site;
@@ -229,7 +228,7 @@ async fn a_delivery_is_seen_on_every_page() {
     assert_eq!(list.matches("not as ordered").count(), 1, "{}", words(&list));
     let only = browser.page(&site, "/machines?state=conflict").await;
     assert_eq!(only.matches("<tr id=\"row-").count(), 2);
-    let all: Vec<MachineSummary> = site.list("/v1/machines").await.unwrap();
+    let all = site.list(routes::MACHINES, []).await.unwrap();
     let failing: Vec<_> = all.iter().filter(|m| m.verdict == Some(Verdict::Fail)).collect();
     assert_eq!(failing.iter().map(|m| &m.id).collect::<Vec<_>>(), [rack.id(2)]);
     // A ready machine with wrong hardware must not look healthy.
@@ -285,7 +284,7 @@ async fn a_file_is_taken_in_on_a_page_whole_or_not_at_all() {
     assert!(!page.contains("<b>web"), "{page}");
     let css = browser.page(&site, "/static/tabler.css").await + &browser.page(&site, "/static/app.css").await;
     known_classes("/import, refused", &page, &css);
-    let orders: Vec<serde_json::Value> = site.list("/v1/orders").await.unwrap();
+    let orders = site.list(routes::ORDERS, []).await.unwrap();
     assert!(orders.is_empty(), "nothing of a bad file is taken");
 
     // The corrected file, with tabs and CR LF as copied from a spreadsheet.
@@ -369,10 +368,16 @@ async fn a_sick_machine_makes_a_profile_only_when_told() {
     let health = sick.disks[0].health.get_or_insert_default();
     health.pending_sectors = Some(24);
     send(&site, &agent, &sick, RunsOn::MiniOs).await;
-    let path = format!("/v1/machines/{}/golden", agent.id);
-    let make = async |body| site.user::<ImportReport>(Method::POST, &path, Some(body)).await;
+    let make = async |name: &str, accept_unhealthy| {
+        let name = name.to_owned();
+        let body = GoldenProfile {
+            name,
+            accept_unhealthy,
+        };
+        site.send(routes::GOLDEN, [agent.id.as_str()], &body).await
+    };
 
-    let refused = make(json!({ "name": "web" })).await.unwrap_err();
+    let refused = make("web", false).await.unwrap_err();
     assert_eq!((refused.status, refused.code.as_str()), (409, "unhealthy"));
     for part in ["24", "accept_unhealthy", "--accept-unhealthy"] {
         assert!(refused.detail.contains(part), "{part}: {}", refused.detail);
@@ -382,22 +387,17 @@ async fn a_sick_machine_makes_a_profile_only_when_told() {
     let (status, page) = browser.submit(&site, &form, &[("text", "web")]).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(words(&page).contains("This machine is not healthy"), "{page}");
-    let none: Result<HardwareProfile, _> = site.user(Method::GET, "/v1/hardware-profiles/web", None).await;
+    let none = site.ask(routes::HARDWARE_PROFILE, ["web"]).await;
     assert_eq!(none.unwrap_err().status, 404);
 
     let (status, _) = browser
         .submit(&site, &form, &[("text", "web"), ("accept", "yes")])
         .await;
     assert_eq!(status, StatusCode::SEE_OTHER);
-    let made = make(json!({ "name": "web-2", "accept_unhealthy": true }))
-        .await
-        .unwrap();
+    let made = make("web-2", true).await.unwrap();
     assert_eq!(made.added, 1);
     // The health rules stay on: the machine does not pass its own profile.
-    let profile: HardwareProfile = site
-        .user(Method::GET, "/v1/hardware-profiles/web", None)
-        .await
-        .unwrap();
+    let profile: HardwareProfile = site.ask(routes::HARDWARE_PROFILE, ["web"]).await.unwrap();
     let result = lifecycle::check(&profile.into(), &sick, RunsOn::MiniOs);
     assert!(
         result.findings.iter().any(|f| f.sentence.contains("24")),

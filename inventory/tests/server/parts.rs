@@ -1,24 +1,23 @@
 //! History of parts, tasks for agents, and hostile reports.
 
 use inventory_api::agent::{Assignment, Permission, ReportResponse, RunsOn};
-use inventory_api::burn_in::{BurnInPart, BurnInResult};
-use inventory_api::check::Verdict;
+use inventory_api::burn_in::{BurnInPart, BurnInRequest, BurnInResult};
+use inventory_api::check::{Outlier, Verdict};
 use inventory_api::machine::MachineState;
 use inventory_api::parts::{PartEventKind, PartLife};
 use inventory_api::report::{AssetReport, NicFacts};
-use inventory_api::task::{Task, TaskOutcome, TaskReport};
-use inventory_api::{Mac, Problem};
-use reqwest::Method;
+use inventory_api::task::{Identify, Task, TaskOutcome, TaskReport};
+use inventory_api::{Mac, Problem, routes};
 use serde_json::json;
 
-use crate::delivery::{csv, detail, import, send, with_dimms};
+use crate::delivery::{csv, import, send, with_dimms};
 use crate::harness::{Agent, NIC, Site};
 use crate::pages::Browser;
 
 const OTHER: Mac = Mac([2, 0, 0, 0, 0, 2]);
 
 async fn life(site: &Site, serial: &str) -> PartLife {
-    let mut lives: Vec<PartLife> = site.list(&format!("/v1/parts/{serial}")).await.unwrap();
+    let mut lives = site.list(routes::PARTS, [serial]).await.unwrap();
     assert_eq!(lives.len(), 1);
     lives.remove(0)
 }
@@ -62,7 +61,7 @@ async fn a_part_is_installed_moved_removed_and_returned() {
     assert_eq!(part.events[2].from_place.as_deref(), Some("A1"));
     assert_eq!((part.seen_in.len(), part.seen_in[0].place.as_str()), (1, "A1"));
     assert!(!part.duplicate && part.events.iter().all(|e| e.report.len() == 32));
-    let unknown: Result<Vec<PartLife>, _> = site.list("/v1/parts/NOBODY1").await;
+    let unknown = site.list(routes::PARTS, ["NOBODY1"]).await;
     assert_eq!(unknown.unwrap_err().status, 404);
 }
 
@@ -90,7 +89,7 @@ async fn a_part_that_moves_to_another_machine_is_no_duplicate() {
     let part = life(&site, "AA01X7").await;
     assert!(!part.duplicate, "{part:?}");
     assert_eq!(part.events[0].from_machine.as_ref(), Some(&one.id));
-    assert!(detail(&site, &two.id).await.duplicates.is_empty());
+    assert!(site.detail(&two.id).await.duplicates.is_empty());
 }
 
 #[tokio::test]
@@ -118,7 +117,7 @@ async fn a_part_in_two_running_machines_is_an_alarm_on_both() {
     assert!(part.duplicate, "{part:?}");
     assert_eq!(part.events[0].what, PartEventKind::Duplicate);
     for (here, there, place) in [(&one, &two, "B1"), (&two, &one, "A1")] {
-        let seen = detail(&site, &here.id).await;
+        let seen = site.detail(&here.id).await;
         assert_eq!(
             (&seen.duplicates[0].other, seen.duplicates[0].other_place.as_str()),
             (&there.id, place)
@@ -138,7 +137,7 @@ async fn a_part_in_two_running_machines_is_an_alarm_on_both() {
         RunsOn::MiniOs,
     )
     .await;
-    assert!(detail(&site, &one.id).await.duplicates.is_empty());
+    assert!(site.detail(&one.id).await.duplicates.is_empty());
 }
 
 async fn tell(site: &Site, agent: &Agent, id: u64, outcome: TaskOutcome) -> Permission {
@@ -152,18 +151,15 @@ async fn tell(site: &Site, agent: &Agent, id: u64, outcome: TaskOutcome) -> Perm
 async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
     let site = Site::new().await;
     let agent = site.boot(NIC).await;
-    let path = |verb: &str| format!("/v1/machines/{}/{verb}", agent.id);
+    let identify = async || {
+        site.send(routes::IDENTIFY, [agent.id.as_str()], &Identify { seconds: 60 })
+            .await
+    };
     // During commissioning no task is accepted.
-    let early: Result<serde_json::Value, Problem> = site
-        .user(Method::POST, &path("identify"), Some(json!({ "seconds": 60 })))
-        .await;
-    assert_eq!(early.unwrap_err().code, "task-not-now");
+    assert_eq!(identify().await.unwrap_err().code, "task-not-now");
     send(&site, &agent, &with_dimms("SRV-0001", &[]), RunsOn::MiniOs).await;
     let before = agent.assignment(&site, "").await.unwrap();
-    let asked: serde_json::Value = site
-        .user(Method::POST, &path("identify"), Some(json!({ "seconds": 60 })))
-        .await
-        .unwrap();
+    let asked = identify().await.unwrap();
     let now = agent
         .assignment(&site, &format!("?wait=20&seen={}", before.seq))
         .await
@@ -171,10 +167,7 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
     let Assignment::Task { id, task } = now.assignment else {
         panic!("no task: {now:?}")
     };
-    assert_eq!(
-        (id, task),
-        (asked["id"].as_u64().unwrap(), Task::Identify { seconds: 60 })
-    );
+    assert_eq!((id, task), (asked.id, Task::Identify { seconds: 60 }));
     let failed = TaskOutcome::Failed {
         code: "no-bmc".into(),
         detail: "no \u{1b}[2J/dev/ipmi0".into(),
@@ -182,7 +175,7 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
     };
     assert_eq!(tell(&site, &agent, id, failed).await, Permission::Continue {});
     assert_eq!(agent.assignment(&site, "").await.unwrap(), before, "done once");
-    let seen = detail(&site, &agent.id).await;
+    let seen = site.detail(&agent.id).await;
     let Some(TaskOutcome::Failed { detail: said, .. }) = &seen.tasks[0].outcome else {
         panic!("{:?}", seen.tasks)
     };
@@ -216,8 +209,8 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
     ));
 
     // A burn-in runs until there is something else to do.
-    let _: serde_json::Value = site
-        .user(Method::POST, &path("burn-in"), Some(json!({})))
+    let burn_in = BurnInRequest::default();
+    site.send(routes::BURN_IN, [agent.id.as_str()], &burn_in)
         .await
         .unwrap();
     let Assignment::Task { id, .. } = agent.assignment(&site, "").await.unwrap().assignment else {
@@ -239,11 +232,8 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
 
     // A silent agent gets no task.
     site.pass(3600);
-    let silent: Result<serde_json::Value, Problem> = site
-        .user(Method::POST, &path("identify"), Some(json!({ "seconds": 60 })))
-        .await;
     assert!(matches!(
-        silent.unwrap_err().code.as_str(),
+        identify().await.unwrap_err().code.as_str(),
         "agent-silent" | "task-not-now"
     ));
 }
@@ -252,7 +242,7 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
 async fn the_slow_one_among_siblings_is_named_after_the_burn_in() {
     let site = Site::new().await;
     let profile = json!([{ "name": "web-1", "memory": { "modules": 1 } }]).to_string();
-    import(&site, "profiles", "application/json", &profile)
+    import(&site, "hardware-profiles", "application/json", &profile)
         .await
         .unwrap();
     let mut places = "room,rack,unit,serial,profile\n".to_owned();
@@ -267,8 +257,11 @@ async fn the_slow_one_among_siblings_is_named_after_the_burn_in() {
         let module = format!("AA0{n}X7");
         let report = machine(&format!("SRV-000{n}"), nic, &[("A1", Some(&module))]);
         send(&site, &agent, &report, RunsOn::MiniOs).await;
-        let path = format!("/v1/machines/{}/burn-in", agent.id);
-        let asked: serde_json::Value = site.user(Method::POST, &path, Some(json!({}))).await.unwrap();
+        let burn_in = BurnInRequest::default();
+        let asked = site
+            .send(routes::BURN_IN, [agent.id.as_str()], &burn_in)
+            .await
+            .unwrap();
         let part = BurnInPart {
             name: "cpu".into(),
             passed: true,
@@ -285,25 +278,23 @@ async fn the_slow_one_among_siblings_is_named_after_the_burn_in() {
             detail: "passed".into(),
             burn_in: Some(Box::new(result)),
         };
-        tell(&site, &agent, asked["id"].as_u64().unwrap(), done).await;
+        tell(&site, &agent, asked.id, done).await;
         if n == 3 {
             slow = Some(agent.id);
         }
     }
-    let seen: serde_json::Value = site
-        .user(Method::GET, "/v1/hardware-profiles/web-1/machines", None)
-        .await
-        .unwrap();
-    let odd: Vec<&serde_json::Value> = seen["outliers"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|o| o["fact"] == "burn-in speed")
-        .collect();
-    assert_eq!(odd.len(), 1, "{seen:#}");
+    let seen = site.ask(routes::PROFILE_MACHINES, ["web-1"]).await.unwrap();
+    let odd = |o: &Outlier| match o {
+        Outlier::Odd {
+            machine, fact, place, ..
+        } if fact == "burn-in speed" => Some((machine.clone(), place.clone())),
+        _ => None,
+    };
+    let odd: Vec<_> = seen.outliers.iter().filter_map(odd).collect();
     assert_eq!(
-        (odd[0]["machine"].as_str(), odd[0]["place"].as_str()),
-        (slow.as_ref().map(|s| s.as_str()), Some("CPU"))
+        odd,
+        [(slow.expect("the third").to_string(), "CPU".to_owned())],
+        "{seen:#?}"
     );
 }
 
@@ -342,9 +333,14 @@ async fn a_hostile_report_does_no_harm_anywhere() {
     )
     .await;
     let profile = json!({ "name": "web", "system": { "model": "R1" }, "memory": { "modules": 4 } });
-    import(&site, "profiles", "application/json", &profile.to_string())
-        .await
-        .unwrap();
+    import(
+        &site,
+        "hardware-profiles",
+        "application/json",
+        &profile.to_string(),
+    )
+    .await
+    .unwrap();
     let agent = site.boot(NIC).await;
     let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u{1b}]0;owned\u{7}\u{202e}=cmd|' /C calc'!A0";
     let mut r = machine("SRV-0001", NIC, &[("<b>A1</b>", Some("EVIL<b>77"))]);
@@ -364,7 +360,7 @@ async fn a_hostile_report_does_no_harm_anywhere() {
     let disk = |n: u32| json!({ "name": format!("d{n}"), "serial": format!("{n:x}<i>Z") });
     sent["report"]["disks"] = (0..15_000).map(disk).collect();
     let _: ReportResponse = agent.post(&site, "report", &sent).await.unwrap();
-    let seen = detail(&site, &agent.id).await;
+    let seen = site.detail(&agent.id).await;
     assert_eq!(
         seen.report.as_ref().unwrap().disks.len(),
         lifecycle::bounds::MAX_ENTRIES

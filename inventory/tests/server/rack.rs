@@ -2,15 +2,12 @@
 //! differs from its siblings, 5 has a clone that claims its identity, 6 is missing.
 
 use inventory_api::agent::{ReportResponse, RunsOn};
-use inventory_api::check::HardwareProfile;
-use inventory_api::import::ImportReport;
+use inventory_api::import::GoldenProfile;
 use inventory_api::report::{
     AssetReport, ChassisFacts, CpuFacts, DiskFacts, FirmwareFacts, FirmwareMode, LldpNeighbour, MemorySlot,
     NicFacts, PowerSupply, ProcessorFacts, SystemFacts, Transport,
 };
-use inventory_api::{Mac, MachineId};
-use reqwest::Method;
-use serde_json::json;
+use inventory_api::{Mac, MachineId, routes};
 
 use crate::delivery::{csv, import, send};
 use crate::harness::{Agent, Site};
@@ -161,22 +158,23 @@ impl Rack {
         let first = site.boot(nic(1)).await;
         send(site, &first, &server(1), RunsOn::MiniOs).await;
         // The profile is made from the server that a person found good.
-        let golden: ImportReport = site
-            .user(
-                Method::POST,
-                &format!("/v1/machines/{}/golden", first.id),
-                Some(json!({ "name": "web-r650" })),
-            )
+        let body = GoldenProfile {
+            name: "web-r650".into(),
+            accept_unhealthy: false,
+        };
+        let golden = site
+            .send(routes::GOLDEN, [first.id.as_str()], &body)
             .await
             .unwrap();
         assert_eq!((golden.kind.as_str(), golden.added), ("profiles", 1));
         agents.push(first);
         // The buyer removes microcode from the profile: it comes with the firmware.
-        let path = "/v1/hardware-profiles/web-r650";
-        let mut profile: HardwareProfile = site.user(Method::GET, path, None).await.unwrap();
+        let mut profile = site.ask(routes::HARDWARE_PROFILE, ["web-r650"]).await.unwrap();
         assert!(profile.cpu.microcode.take().is_some());
         let text = serde_json::to_string(&profile).unwrap();
-        let changed = import(site, "profiles", "application/json", &text).await.unwrap();
+        let changed = import(site, "hardware-profiles", "application/json", &text)
+            .await
+            .unwrap();
         assert_eq!((changed.added, changed.changed), (0, 1));
         csv(site, "orders", ORDERS).await;
         csv(site, "racks", &plan()).await;

@@ -6,10 +6,9 @@ use inventory_api::agent::{
     Assignment, ByteRange, Permission, ReportRequest, ReportResponse, RunsOn, StepOutcome, StepReport,
     WIPE_ENDS, WipedDisk,
 };
-use inventory_api::machine::{DeployResponse, HistoryEntry, MachineDetail};
+use inventory_api::machine::{DeployResponse, Verb};
 use inventory_api::plan::{InstallPlan, Step};
 use inventory_api::report::PciDevice;
-use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::{Agent, NIC, Site, report};
@@ -56,8 +55,7 @@ async fn reports(site: &Site, agent: &Agent, runs_on: RunsOn) -> ReportResponse 
 async fn deployed(site: &Site) -> (Agent, InstallPlan) {
     let agent = site.boot(NIC).await;
     reports(site, &agent, RunsOn::MiniOs).await;
-    let path = format!("/v1/machines/{}/deploy", agent.id);
-    let _: DeployResponse = site.user(Method::POST, &path, Some(order())).await.unwrap();
+    deploy(site, &agent.id, false).await;
     reports(site, &agent, RunsOn::MiniOs).await;
     let plan = agent.installs(site).await;
     for index in 0..=plan.steps.len() {
@@ -78,15 +76,12 @@ async fn deployed(site: &Site) -> (Agent, InstallPlan) {
     (agent, plan)
 }
 
-async fn detail(site: &Site, id: &MachineId) -> MachineDetail {
-    site.user(Method::GET, &format!("/v1/machines/{id}"), None)
+async fn deploy(site: &Site, id: &MachineId, dry_run: bool) -> DeployResponse {
+    let deployment = serde_json::from_value(order()).unwrap();
+    site.api()
+        .deploy(id.as_str(), &deployment, dry_run)
         .await
         .unwrap()
-}
-
-async fn verb(site: &Site, id: &MachineId, verb: &str) {
-    let path = format!("/v1/machines/{id}/{verb}");
-    let _: serde_json::Value = site.user(Method::POST, &path, Some(json!({}))).await.unwrap();
 }
 
 /// A7 of the first walk: after its deployment the demo's machine had a warning and could not be planned
@@ -95,7 +90,7 @@ async fn verb(site: &Site, id: &MachineId, verb: &str) {
 async fn the_installed_systems_report_changes_no_verdict_and_no_plan() {
     let mut site = Site::new().await;
     let (agent, plan) = deployed(&site).await;
-    let before = detail(&site, &agent.id).await.check.expect("a check");
+    let before = site.detail(&agent.id).await.check.expect("a check");
     let answer = reports(&site, &agent, RunsOn::Installed).await;
     assert_eq!(
         answer.check.as_ref(),
@@ -108,14 +103,12 @@ async fn the_installed_systems_report_changes_no_verdict_and_no_plan() {
         reports(&site, &agent, RunsOn::Installed).await;
     }
     site.restart().await;
-    let now = detail(&site, &agent.id).await;
+    let now = site.detail(&agent.id).await;
     assert_eq!(now.check.as_ref(), Some(&before));
     let known = now.report.expect("a report");
     assert_eq!(known.boot.boot_mac, Some(NIC));
     assert_eq!(known.pci[0].driver.as_deref(), Some("igb"));
-    let path = format!("/v1/machines/{}/deploy?dry_run=true", agent.id);
-    let dry: DeployResponse = site.user(Method::POST, &path, Some(order())).await.unwrap();
-    let again = dry.plan.expect("a plan");
+    let again = deploy(&site, &agent.id, true).await.plan.expect("a plan");
     assert_eq!(again.disk, plan.disk);
     assert_eq!(again.steps.len(), plan.steps.len());
 }
@@ -145,7 +138,7 @@ async fn tell(site: &Site, wiper: &Agent, outcome: StepOutcome) -> Permission {
 
 /// Releases the machine and lets the mini-os start to wipe.
 async fn wiping(site: &Site, id: &MachineId) -> Agent {
-    verb(site, id, "release").await;
+    site.verb(id, Verb::Release).await.unwrap();
     let wiper = site.boot(NIC).await;
     reports(site, &wiper, RunsOn::MiniOs).await;
     let asked = wiper.assignment(site, "").await.unwrap().assignment;
@@ -192,10 +185,7 @@ async fn a_release_says_what_it_did_forgets_the_deployment_and_is_doubted_where_
     let site = Site::new().await;
     let (agent, plan) = deployed(&site).await;
     let id = &agent.id;
-    assert_eq!(
-        detail(&site, id).await.machine.hostname.as_deref(),
-        Some("web-sn1")
-    );
+    assert_eq!(site.detail(id).await.machine.hostname.as_deref(), Some("web-sn1"));
     let wiper = wiping(&site, id).await;
     let outcome = StepOutcome::Wiped {
         elapsed_ms: 1,
@@ -204,8 +194,7 @@ async fn a_release_says_what_it_did_forgets_the_deployment_and_is_doubted_where_
     assert_eq!(tell(&site, &wiper, outcome).await, Permission::Continue {});
     assert_eq!(site.phase(id).await, "ready");
 
-    let history =
-        async || -> Vec<HistoryEntry> { site.list(&format!("/v1/machines/{id}/history")).await.unwrap() };
+    let history = async || site.history(id).await;
     let said = history().await.last().expect("a row").sentence.clone();
     assert!(
         said.contains("partition tables and signatures of the disk and of its 3 partitions are cleared")
@@ -213,7 +202,7 @@ async fn a_release_says_what_it_did_forgets_the_deployment_and_is_doubted_where_
         "{said}"
     );
     // L4: no secret is kept, and the host name is gone.
-    assert_eq!(detail(&site, id).await.machine.hostname, None);
+    assert_eq!(site.detail(id).await.machine.hostname, None);
     let store = &site.core().store;
     let kept = store
         .plan_by_id(&plan.id)
@@ -250,7 +239,7 @@ async fn a_release_says_what_it_did_forgets_the_deployment_and_is_doubted_where_
 async fn a_retired_machine_keeps_no_secret() {
     let site = Site::new().await;
     let (agent, plan) = deployed(&site).await;
-    verb(&site, &agent.id, "retire").await;
+    site.verb(&agent.id, Verb::Retire).await.unwrap();
     let kept = site
         .core()
         .store
@@ -260,5 +249,5 @@ async fn a_retired_machine_keeps_no_secret() {
         .expect("kept");
     let text = serde_json::to_string(&kept).unwrap();
     assert!(!text.contains("$y$") && !text.contains(SECRET), "{text}");
-    assert_eq!(detail(&site, &agent.id).await.machine.hostname, None);
+    assert_eq!(site.detail(&agent.id).await.machine.hostname, None);
 }

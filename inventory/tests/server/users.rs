@@ -3,6 +3,7 @@
 use inventory_api::agent::RunsOn;
 use inventory_api::machine::{DeployResponse, HistoryEntry, Journey, MachineDetail, MachineSummary};
 use inventory_api::page::Page;
+use inventory_api::routes;
 use reqwest::Method;
 use serde_json::json;
 
@@ -133,7 +134,7 @@ async fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
     let id = &agent.id;
-    let history = || site.list::<HistoryEntry>("/v1/machines/SN1/history");
+    let history = || site.list(routes::HISTORY, ["SN1"]);
     let before = history().await.unwrap();
     let dry: DeployResponse = site
         .user(
@@ -151,16 +152,11 @@ async fn a_dry_run_shows_the_plan_and_changes_nothing() {
     assert!(!serde_json::to_string(&plan).unwrap().contains("secret"));
     assert_eq!(before, history().await.unwrap());
     assert_eq!(site.phase(id).await, "ready");
-    let none = site
-        .user::<serde_json::Value>(Method::GET, &format!("/v1/machines/{id}/plan"), None)
-        .await;
+    let none = site.ask(routes::PLAN, [id.as_str()]).await;
     assert_eq!(none.unwrap_err().code, "no-plan");
 
     site.deploy(id).await;
-    let detail: MachineDetail = site
-        .user(Method::GET, &format!("/v1/machines/{id}"), None)
-        .await
-        .unwrap();
+    let detail: MachineDetail = site.ask(routes::MACHINE, [id.as_str()]).await.unwrap();
     assert_eq!(detail.machine.hostname.as_deref(), Some("web-sn1"));
     assert_eq!(detail.machine.model.as_deref(), Some("Acme R1"));
     assert!(!serde_json::to_string(&detail).unwrap().contains("secret"));
@@ -208,21 +204,15 @@ async fn lists_journeys_and_events() {
         .unwrap()
         .unwrap();
     assert!(String::from_utf8_lossy(&chunk).contains(agent.id.as_str()));
-    let machines: Vec<MachineSummary> = site.list("/v1/machines").await.unwrap();
+    let machines = site.list(routes::MACHINES, []).await.unwrap();
     assert_eq!(machines.len(), 1);
     assert_eq!(
         (machines[0].macs[0], machines[0].ip),
         (NIC, Some("127.0.0.1".parse().unwrap()))
     );
-    let journey: Journey = site
-        .user(Method::GET, &format!("/v1/journey/{NIC}"), None)
-        .await
-        .unwrap();
+    let journey: Journey = site.ask(routes::JOURNEY, [&NIC.to_string()]).await.unwrap();
     assert_eq!(journey.machine.map(|m| m.id), Some(agent.id));
-    let unknown: Journey = site
-        .user(Method::GET, "/v1/journey/02:00:00:00:00:77", None)
-        .await
-        .unwrap();
+    let unknown: Journey = site.ask(routes::JOURNEY, ["02:00:00:00:00:77"]).await.unwrap();
     assert!(
         unknown.diagnosis.contains("Nothing was ever heard"),
         "{}",

@@ -171,7 +171,7 @@ impl Rig {
 
     /// A signed-in client.
     pub fn api(&self) -> Result<Api> {
-        Api::new(&self.url(), self.ca_pem.as_bytes(), &self.token)
+        Api::new(&self.url(), &self.config.data_dir.join("ca/ca.pem"), &self.token)
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use e2e::netns::NetNs;
 use e2e::sim::dhcp::{ACK, Asker, DISCOVER, Message};
 use e2e::sim::rig::bytes_of;
+use inventory_api::machine::MachineFilter;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -252,7 +253,11 @@ async fn hostile_bytes_change_nothing() -> Result<()> {
     assert!(fetched.stdout == std::fs::read(LOADER)?, "TFTP");
     let (kernel, code) = good.curl(&["http://10.77.0.1:8067/boot/kernel"])?;
     assert!(code == 200 && kernel == std::fs::read(site.directory().join("mini-os/kernel"))?);
-    site.server.api()?.machines().await.context("the API")?;
+    site.server
+        .api()?
+        .machines(&MachineFilter::default())
+        .await
+        .context("the API")?;
     eprintln!(
         "{packets} datagrams a round; memory {} kB at first, {} kB after one round, {} kB more after four",
         cold >> 10,

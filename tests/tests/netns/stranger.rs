@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use e2e::sim::dhcp::Asker;
 use inventory_api::agent::{ClaimRequest, ClaimResponse};
 use inventory_api::boot::BootArgs;
-use inventory_api::machine::MachineState;
-use inventory_api::{Mac, Problem};
+use inventory_api::machine::{MachineFilter, MachineState, Verb};
+use inventory_api::{Mac, Problem, routes};
 use serde_json::Value;
 
 use crate::capture::{Capture, is_ipv4};
@@ -205,7 +205,11 @@ async fn a_boot_script_is_for_the_address_of_the_lease() -> Result<()> {
         assert!(!text.contains("slipway.") && !text.contains("#!ipxe"), "{text}");
     }
     assert!(
-        site.server.api()?.machines().await?.is_empty(),
+        site.server
+            .api()?
+            .machines(&MachineFilter::default())
+            .await?
+            .is_empty(),
         "a refused question makes no machine"
     );
     let said = site.explain(machine.mac)?;
@@ -567,12 +571,7 @@ async fn an_unprivileged_process_is_not_the_machine() -> Result<()> {
     assert!(held.contains("slipway machine admit"), "{held}");
     assert!(site.explain(machine.mac)?.contains("held"), "and explain");
     // A person at the rack admits it.
-    let _: Value = api
-        .post(
-            &format!("/v1/machines/{}/admit", shown.id),
-            &serde_json::json!({}),
-        )
-        .await?;
+    api.verb(shown.id.as_str(), Verb::Admit).await?;
     let (text, _) = script(&machine, machine.mac)?;
     let first = boot_args(&text)?.ticket;
     let own = Key::new(&site, "own")?.claim(&site, &machine, machine.mac, &first)?;
@@ -609,8 +608,7 @@ async fn a_script_makes_nobody_known_and_scripts_are_rate_limited() -> Result<()
         tickets += usize::from(text.contains("slipway.ticket"));
     }
     assert_eq!(tickets, 10, "in a minute");
-    let networks: Vec<inventory_api::network::NetworkStatus> =
-        site.server.api()?.list("/v1/networks").await?;
+    let networks = site.server.api()?.list(routes::NETWORKS, [], &()).await?;
     let lab = networks.iter().find(|n| n.name == "lab").context("the network")?;
     assert_eq!(lab.strangers, 1, "it has not reported: {lab:?}");
     let history = site.server.api()?.history(&stranger.mac.to_string()).await?;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use e2e::hardware::{MODULE_MIB, Rack, SLOTS};
 use e2e::{Api, Firmware, Lab, Level, Server, ServerSpec, Vm, VmSpec, artefacts, run};
 use inventory_api::check::Verdict;
-use inventory_api::import::ImportReport;
-use inventory_api::machine::MachineDetail;
+use inventory_api::machine::{MachineDetail, Verb};
 use inventory_api::report::{AssetReport, CollectorProblem, Transport};
+use inventory_api::routes;
 use serde_json::{Value, json};
 
 /// Network boot with the full mini-os, in software emulation on two slow cores.
@@ -73,14 +73,17 @@ async fn checked() {
     .unwrap();
     let serial = vm.spec().system_serial();
 
-    let taken: ImportReport = api.post("/v1/hardware-profiles", &ordered()).await.unwrap();
+    let taken = api
+        .import_json(routes::IMPORT_HARDWARE_PROFILES, &ordered())
+        .await
+        .unwrap();
     assert_eq!(taken.entries.len(), 1, "{taken:?}");
     let orders = json!([{"number": "PO-1", "items": [{"item": "10", "count": 1, "profile": "lab-rack-1"}]}]);
-    let _: ImportReport = api.post("/v1/orders", &orders).await.unwrap();
+    api.import_json(routes::IMPORT_ORDERS, &orders).await.unwrap();
     let racks = json!([{
         "room": "R1", "rack": "A3", "unit": 12, "serial": serial, "order": "PO-1", "item": "10",
     }]);
-    let _: ImportReport = api.post("/v1/racks", &racks).await.unwrap();
+    api.import_json(routes::IMPORT_RACKS, &racks).await.unwrap();
 
     // As ordered.
     vm.power_on().unwrap();
@@ -105,10 +108,7 @@ async fn checked() {
         ..Rack::ordered()
     };
     let mut vm = Vm::new(VmSpec::rack(NAME, Firmware::Bios, short), lab.tap().unwrap()).unwrap();
-    let _: Value = api
-        .post(&format!("/v1/machines/{serial}/commission"), &json!({}))
-        .await
-        .unwrap();
+    api.verb(&serial, Verb::Commission).await.unwrap();
     vm.power_on().unwrap();
     vm.wait_console("verdict: FAIL", CHECKED_WITHIN)
         .await
@@ -215,6 +215,6 @@ async fn on_the_pages(api: &Api, detail: &MachineDetail, serial: &str) {
         let plain = sentence.split('"').next().unwrap();
         assert!(page.contains(plain), "{path} does not say {plain:?}:\n{page}");
     }
-    let order: Value = api.get("/v1/orders/PO-1").await.unwrap();
-    assert_eq!(order["items"][0]["tally"]["failing"], json!(1), "{order:#}");
+    let order = api.ask(routes::ORDER, ["PO-1"]).await.unwrap();
+    assert_eq!(order.items[0].tally.failing, 1, "{order:#?}");
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use e2e::boot_path::fetched;
 use e2e::{BootPath, BootPathSpec, Firmware, Level, run, snakeoil};
-use inventory_api::machine::MachineSummary;
+use inventory_api::machine::MachineFilter;
 use inventory_api::rescue::RescuePassword;
+use inventory_api::routes;
 
 /// How long a person waits, on a slow core.
 const SOON: Duration = Duration::from_secs(60);
@@ -19,9 +20,8 @@ pub fn with_menu(name: &str, firmware: Firmware) -> BootPathSpec {
 pub async fn password(path: &mut BootPath) -> RescuePassword {
     path.said("Password: ").await.unwrap();
     let api = path.server.api().unwrap();
-    let machines: Vec<MachineSummary> = api.list("/v1/machines").await.unwrap();
-    let rescue = format!("/v1/machines/{}/rescue", machines[0].id);
-    api.post(&rescue, &serde_json::json!({})).await.unwrap()
+    let machines = api.machines(&MachineFilter::default()).await.unwrap();
+    api.ask(routes::RESCUE, [machines[0].id.as_str()]).await.unwrap()
 }
 
 /// Types the password, runs a command in the shell and leaves it.

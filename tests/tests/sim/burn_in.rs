@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use e2e::sim::{Machine, Rig};
 use e2e::wait;
-use inventory_api::burn_in::BurnInResult;
-use inventory_api::check::Verdict;
-use inventory_api::import::ImportReport;
+use inventory_api::burn_in::{BurnInRequest, BurnInResult};
+use inventory_api::check::{Outlier, Verdict};
 use inventory_api::machine::{MachineDetail, MachineState};
-use inventory_api::task::{TaskOutcome, TaskStatus};
+use inventory_api::routes;
+use inventory_api::task::TaskOutcome;
 use lifecycle::Policy;
 use serde_json::{Value, json};
 
@@ -57,14 +57,17 @@ async fn a_burn_in_is_requested_watched_stored_and_compared_with_its_siblings() 
         .unwrap();
     let api = rig.api().unwrap();
     let profile = json!([{ "name": "sim", "memory": { "modules": 1 } }]);
-    let taken: ImportReport = api.post("/v1/profiles", &profile).await.unwrap();
+    let taken = api
+        .import_json(routes::IMPORT_HARDWARE_PROFILES, &profile)
+        .await
+        .unwrap();
     assert_eq!(taken.added, 1);
     let machines: Vec<Machine> = (1..=3)
         .map(|n| Machine::make(rig.directory(), n, DISK).unwrap())
         .collect();
     let place = |(n, m): (usize, &Machine)| json!({ "room": "R1", "rack": "A1", "unit": n + 1, "serial": m.serial, "profile": "sim" });
     let plan: Vec<Value> = machines.iter().enumerate().map(place).collect();
-    let _: ImportReport = api.post("/v1/racks", &plan).await.unwrap();
+    api.import_json(routes::IMPORT_RACKS, &plan).await.unwrap();
     machines.iter().for_each(awake);
     let lives: Vec<_> = machines
         .iter()
@@ -82,9 +85,16 @@ async fn a_burn_in_is_requested_watched_stored_and_compared_with_its_siblings() 
             ready.expected_from.and_then(|f| f.profile).as_deref(),
             Some("sim")
         );
-        let request = json!({ "cpu_seconds": 1, "memory_seconds": 1, "disk_seconds": 1 });
-        let path = format!("/v1/machines/{}/burn-in", machine.serial);
-        let asked: TaskStatus = api.post(&path, &request).await.unwrap();
+        let request = BurnInRequest {
+            cpu_seconds: 1,
+            memory_seconds: 1,
+            disk_seconds: 1,
+            ..BurnInRequest::default()
+        };
+        let asked = api
+            .send(routes::BURN_IN, [&machine.serial], &request)
+            .await
+            .unwrap();
         assert_eq!(asked.outcome, None);
         // One after the other, so that each has the processors for itself, as a machine has.
         let (result, seen) = ended(&rig, &machine.serial).await;
@@ -125,12 +135,14 @@ async fn a_burn_in_is_requested_watched_stored_and_compared_with_its_siblings() 
         let page = api.page(&format!("/machines/{id}")).await.unwrap();
         assert!(page.contains("Burn-in") && page.contains("<b>cpu</b>"), "{page}");
     }
-    let shown: Value = api.get("/v1/hardware-profiles/sim/machines").await.unwrap();
+    let shown = api.ask(routes::PROFILE_MACHINES, ["sim"]).await.unwrap();
     let compared: Vec<_> = results.iter().map(|(id, r)| (id.clone(), r)).collect();
-    let odd = serde_json::to_value(lifecycle::burn_in::compare(&compared)).unwrap();
-    let mut burned = shown["outliers"].as_array().unwrap().clone();
-    burned.retain(|o| o["fact"].as_str().is_some_and(|f| f.starts_with("burn-in")));
-    assert_eq!(Value::Array(burned), odd);
+    let mut burned = shown.outliers;
+    burned.retain(|o| {
+        let (Outlier::Odd { fact, .. } | Outlier::Groups { fact, .. }) = o;
+        fact.starts_with("burn-in")
+    });
+    assert_eq!(burned, lifecycle::burn_in::compare(&compared));
 }
 
 /// A deployed machine is re-checked on request: a newer report and its verdict, and nothing else.
@@ -143,14 +155,15 @@ async fn a_re_check_never_changes_the_state_of_a_deployed_machine() {
     let life = tokio::spawn(async move { living.live(service).await });
     let before = api.wait_state(&machine.serial, "deployed", ONE).await.unwrap();
     let history = api.history(&machine.serial).await.unwrap();
-    let path = |what: &str| format!("/v1/machines/{}/{what}", machine.serial);
     // The expectation changes to something the machine does not meet: the finding is shown, and the machine
     // keeps running.
     let profile = json!([{ "name": "sim", "memory": { "modules": 8 } }]);
-    let _: ImportReport = api.post("/v1/profiles", &profile).await.unwrap();
+    api.import_json(routes::IMPORT_HARDWARE_PROFILES, &profile)
+        .await
+        .unwrap();
     let plan = json!([{ "room": "R1", "rack": "A1", "unit": 1, "serial": machine.serial, "profile": "sim" }]);
-    let _: ImportReport = api.post("/v1/racks", &plan).await.unwrap();
-    let asked: Option<TaskStatus> = api.post(&path("recheck"), &()).await.unwrap();
+    api.import_json(routes::IMPORT_RACKS, &plan).await.unwrap();
+    let asked = api.ask(routes::RECHECK, [&machine.serial]).await.unwrap();
     assert!(asked.is_some(), "the resident agent runs: it is asked");
     let after = wait::until("the re-check to end", Duration::from_secs(60), async || {
         let detail = api.machine(&machine.serial).await?;
@@ -163,7 +176,11 @@ async fn a_re_check_never_changes_the_state_of_a_deployed_machine() {
     assert_eq!(after.machine.status, before.machine.status);
     assert_eq!(api.history(&machine.serial).await.unwrap(), history);
     // It gets no burn-in either.
-    let refused = api.post::<Value>(&path("burn-in"), &json!({})).await.unwrap_err();
+    let burn_in = BurnInRequest::default();
+    let refused = api
+        .send(routes::BURN_IN, [&machine.serial], &burn_in)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("409"), "{refused}");
     assert!(!life.is_finished());
     life.abort();

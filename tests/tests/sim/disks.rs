@@ -8,7 +8,7 @@ use std::time::Duration;
 use e2e::Api;
 use e2e::scenario::PROFILE;
 use e2e::sim::{Machine, Netbooted, PowerOn, Rig};
-use inventory_api::machine::{DeployResponse, MachineDetail, MachineState, Phase};
+use inventory_api::machine::{DeployResponse, Deployment, MachineDetail, MachineState, Phase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -54,8 +54,8 @@ async fn holding() -> Rig {
 }
 
 async fn deploy(api: &Api, machine: &Machine) -> DeployResponse {
-    let order = serde_json::json!({ "profile": PROFILE });
-    api.post(&format!("/v1/machines/{}/deploy", machine.serial), &order)
+    let profile = PROFILE.to_owned();
+    api.deploy(&machine.serial, &Deployment::Profile { profile }, false)
         .await
         .unwrap()
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use e2e::sim::{Machine, Rig};
-use inventory_api::machine::{MachineDetail, MachineState};
+use inventory_api::machine::{MachineDetail, MachineFilter, MachineState};
 use tokio::task::JoinSet;
 
 /// Size of a simulated disk, a sparse file.
@@ -86,7 +86,7 @@ async fn fleet_of_200_machines_from_discover_to_deployed() {
             }
             // The list of 200 machines costs the server more than a machine's boot does: ask for it rarely.
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let Ok(list) = api.machines().await else {
+            let Ok(list) = api.machines(&MachineFilter::default()).await else {
                 return Ok(None);
             };
             for machine in &list {

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use agent::report::{Roots, collect};
 use agent::session::Exit;
+use e2e::Api;
 use e2e::sim::{Booted, Machine, Netbooted, PowerOn, Raw, Rig};
-use inventory_api::Mac;
-use inventory_api::machine::{MachineState, MachineSummary};
+use inventory_api::conflict::{Conflicts, ResolveConflict};
+use inventory_api::machine::{MachineFilter, MachineState, MachineSummary};
 use inventory_api::report::AssetReport;
+use inventory_api::{Mac, MachineId, routes};
 use lifecycle::Policy;
 use reqwest::StatusCode;
 
@@ -16,7 +18,11 @@ use crate::fleet::{DISK, IMAGE, ONE, check_deployed, to_deployed};
 const SECOND: Mac = Mac([0x02, 0x51, 0x4d, 1, 0, 1]);
 
 async fn all(rig: &Rig) -> Vec<MachineSummary> {
-    rig.api().unwrap().machines().await.unwrap()
+    rig.api()
+        .unwrap()
+        .machines(&MachineFilter::default())
+        .await
+        .unwrap()
 }
 
 async fn of_mac(rig: &Rig, mac: Mac) -> MachineSummary {
@@ -26,6 +32,12 @@ async fn of_mac(rig: &Rig, mac: Mac) -> MachineSummary {
         .await
         .unwrap()
         .machine
+}
+
+async fn resolve(api: &Api, id: &MachineId, decision: ResolveConflict) -> anyhow::Result<Conflicts> {
+    Ok(api
+        .send(routes::RESOLVE_CONFLICT, [id.as_str()], &decision)
+        .await?)
 }
 
 /// Waits until its DHCP requests are ignored; an answer would take milliseconds.
@@ -236,18 +248,13 @@ async fn a_cloned_pair_is_kept_apart_and_stopped() {
         assert_eq!(this.status.state, MachineState::Quarantined, "{this:#?}");
         assert_eq!(this.status.reason.as_deref(), Some("identity-conflict"));
         assert_eq!(this.conflicts_with, std::slice::from_ref(&other.id));
-        let shown: serde_json::Value = api
-            .get(&format!("/v1/machines/{}/conflict", this.id))
-            .await
-            .unwrap();
-        let conflict = &shown["conflicts"][0];
-        assert_eq!(conflict["newcomer"]["id"], two.id.as_str(), "{shown:#}");
-        assert_eq!(conflict["known"]["id"], one.id.as_str());
-        let uuid = conflict["fields"]
-            .as_array()
-            .and_then(|f| f.iter().find(|f| f["field"] == "uuid"))
-            .expect("the UUID of both");
-        assert_eq!(uuid["agrees"], true);
+        let shown = api.ask(routes::CONFLICTS, [this.id.as_str()]).await.unwrap();
+        let conflict = &shown.conflicts[0];
+        assert_eq!(conflict.newcomer.id, two.id, "{shown:#?}");
+        assert_eq!(conflict.known.id, one.id);
+        let mut fields = conflict.fields.iter();
+        let uuid = fields.find(|f| f.field == "uuid").expect("the UUID of both");
+        assert_eq!(uuid.agrees, Some(true));
     }
     for machine in [&first, &clone] {
         assert_no_answer(&rig, machine).await;
@@ -260,9 +267,7 @@ async fn a_cloned_pair_is_kept_apart_and_stopped() {
     }
 
     // A person decided that they are two, and the decision is kept.
-    let path = format!("/v1/machines/{}/conflict", two.id);
-    let _: serde_json::Value = api
-        .post(&path, &serde_json::json!({"resolution": "different"}))
+    resolve(&api, &two.id, ResolveConflict::Different { with: None })
         .await
         .unwrap();
     for machine in [&first, &clone] {
@@ -335,14 +340,12 @@ async fn a_report_that_claims_a_deployed_machine_gains_nothing() {
 
     // A person finds that it was the same machine with another NIC: one of the two goes, the other keeps
     // running.
-    let path = format!("/v1/machines/{}/conflict", before.id);
-    let wrong = serde_json::json!({"resolution": "same", "retire": before.id});
-    assert!(
-        api.post::<serde_json::Value>(&path, &wrong).await.is_err(),
-        "a deployed machine was folded away"
-    );
-    let right = serde_json::json!({"resolution": "same", "retire": newcomer.id});
-    let _: serde_json::Value = api.post(&path, &right).await.unwrap();
+    let same = |retire: &MachineId| ResolveConflict::Same {
+        retire: retire.clone(),
+    };
+    let wrong = resolve(&api, &before.id, same(&before.id)).await;
+    assert!(wrong.is_err(), "a deployed machine was folded away");
+    resolve(&api, &before.id, same(&newcomer.id)).await.unwrap();
     let one = of_mac(&rig, stranger.mac).await;
     assert_eq!((&one.id, one.status.state.as_str()), (&before.id, "deployed"));
     assert!(one.conflicts_with.is_empty());
@@ -383,9 +386,7 @@ async fn a_nic_that_was_moved_does_not_make_one_machine_of_another() {
         Some(known.serial.as_str())
     );
     // A person says that it was another machine: it is enrolled at its next boot.
-    let path = format!("/v1/machines/{}/conflict", before.id);
-    let _: serde_json::Value = api
-        .post(&path, &serde_json::json!({"resolution": "different"}))
+    resolve(&api, &before.id, ResolveConflict::Different { with: None })
         .await
         .unwrap();
     tokio::select! {

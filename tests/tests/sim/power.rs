@@ -1,6 +1,6 @@
 //! Power loss: the machine's and the server's, at every stage.
 
-use inventory_api::machine::MachineState;
+use inventory_api::machine::{MachineState, Verb};
 use std::time::Duration;
 
 use e2e::sim::{Machine, Rig};
@@ -124,13 +124,7 @@ async fn a_machine_that_never_gets_through_ends_failed_and_can_be_retried() {
         status.reason.is_some() && !status.sentence.is_empty(),
         "{status:#?}"
     );
-    let _: serde_json::Value = api
-        .post(
-            &format!("/v1/machines/{}/retry", machine.serial),
-            &serde_json::json!({}),
-        )
-        .await
-        .unwrap();
+    api.verb(&machine.serial, Verb::Retry).await.unwrap();
     let detail = to_deployed(&rig, &machine).await;
     check_deployed(&machine, &detail);
 }

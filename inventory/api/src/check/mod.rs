@@ -22,10 +22,12 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 pub mod code;
+mod outlier;
 mod profile;
 mod rules;
 mod size;
 
+pub use outlier::{Outlier, ProfileMachine, ProfileMachines};
 pub use profile::{
     BmcProfile, BoardProfile, CpuProfile, DimmProfile, DiskProfile, FirmwareProfile, GpuProfile,
     HardwareProfile, MemoryProfile, NicProfile, PciProfile, ProcessorProfile, ProfileProblem, PsuProfile,

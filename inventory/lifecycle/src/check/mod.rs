@@ -30,8 +30,9 @@ mod validate;
 mod version;
 
 pub use golden::golden;
+pub use inventory_api::check::Outlier;
 pub(crate) use nics::place_of as nic_place;
-pub use outliers::{Outlier, outliers};
+pub use outliers::outliers;
 pub(crate) use text::same;
 pub use validate::validate;
 

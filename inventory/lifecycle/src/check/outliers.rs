@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use inventory_api::check::Outlier;
 use inventory_api::report::{AssetReport, ProcessorFacts};
 use inventory_api::text::{counted as counted_word, exact_disk_size, memory_size, tame};
-use serde::Serialize;
 
 use super::dimm::{self, is_populated};
 use super::nics::{self, is_fixed};
@@ -21,36 +21,6 @@ const GROUPS: usize = 4;
 const LIMIT: usize = 1000;
 /// Maximum characters of a value.
 const VALUE: usize = 300;
-
-/// A fact that differs between machines.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Outlier {
-    /// One machine differs from nearly all others.
-    Odd {
-        /// The machine.
-        machine: String,
-        /// The fact, e.g. "firmware version", "memory module".
-        fact: String,
-        /// Slot, bay or port, several separated by commas; empty if the fact has none.
-        place: String,
-        /// What this machine has.
-        found: String,
-        /// What the others have.
-        usual: String,
-        /// How many of the others have it.
-        others: usize,
-    },
-    /// The machines form groups, and none is an outlier.
-    Groups {
-        /// The fact.
-        fact: String,
-        /// Slot, bay or port.
-        place: String,
-        /// Each value with its machines, most frequent first.
-        groups: Vec<(String, Vec<String>)>,
-    },
-}
 
 /// Compares machines of one hardware profile. Fewer than three give nothing. If at least three in five share a value, one that only
 /// one machine (or one in ten) has is an outlier; values that more machines share make groups.

@@ -1,36 +1,14 @@
 //! Hardware profiles made from known good machines, and comparison of a profile's machines.
 
 use inventory_api::MachineId;
-use inventory_api::check::{HardwareProfile, Verdict};
+use inventory_api::check::{HardwareProfile, ProfileMachine, ProfileMachines};
 use inventory_api::import::ImportReport;
-use lifecycle::check::Outlier;
-use serde::Serialize;
 
 use crate::problem::{BAD_NAME, Result, UNHEALTHY, internal};
 use crate::{Actor, Service};
 
 /// Most machines of one profile that are compared: enough to show an outlier.
 const COMPARED: u32 = 500;
-
-/// The machines of a hardware profile and how they differ.
-#[derive(Clone, Debug, Serialize)]
-pub struct ProfileMachines {
-    /// The machines with their verdicts.
-    pub machines: Vec<ProfileMachine>,
-    /// Facts in which some differ from the rest.
-    pub outliers: Vec<Outlier>,
-}
-
-/// One machine of a profile.
-#[derive(Clone, Debug, Serialize)]
-pub struct ProfileMachine {
-    /// Machine id.
-    pub machine: MachineId,
-    /// Serial number, if reported.
-    pub serial: Option<String>,
-    /// Verdict of the newest check, if any.
-    pub verdict: Option<Verdict>,
-}
 
 impl Service {
     /// The machines checked against a hardware profile, and the outliers among them.

@@ -95,6 +95,12 @@ impl Service {
     /// One hardware profile as imported.
     pub async fn hardware_profile(&self, name: &str) -> Result<HardwareProfile> {
         let profile = self.core.store.hardware_profile(name).await?;
-        profile.ok_or_else(|| unknown("hardware profile", name, "`slipway profile list` shows all"))
+        profile.ok_or_else(|| {
+            unknown(
+                "hardware profile",
+                name,
+                "`slipway hardware-profile list` shows all",
+            )
+        })
     }
 }

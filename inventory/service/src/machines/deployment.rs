@@ -1,7 +1,7 @@
 //! Deployments: what is asked for becomes a plan, and the machine carries it out.
 
 use inventory_api::deploy::DeployRequest;
-use inventory_api::machine::{Actor, DeployOrder, DeployResponse};
+use inventory_api::machine::{Actor, DeployResponse, Deployment};
 use lifecycle::{Event, State, transition};
 
 use super::planning;
@@ -17,7 +17,7 @@ impl Service {
     pub async fn deploy(
         &self,
         key: &str,
-        deployment: DeployOrder,
+        deployment: Deployment,
         dry_run: bool,
         actor: &Actor,
     ) -> Result<DeployResponse> {
@@ -73,10 +73,10 @@ impl Service {
         stored.ok_or_else(|| NO_REPORT.because(detail()))
     }
 
-    fn request_of(&self, deployment: DeployOrder) -> Result<DeployRequest> {
+    fn request_of(&self, deployment: Deployment) -> Result<DeployRequest> {
         let profile = match deployment {
-            DeployOrder::Request(request) => return Ok(*request),
-            DeployOrder::Profile { profile } => profile,
+            Deployment::Request(request) => return Ok(*request),
+            Deployment::Profile { profile } => profile,
         };
         let profiles = &self.core.config.profiles;
         profiles.get(&profile).cloned().ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! Hardware profiles: what a kind of machine must contain, and which machines differ from the others.
 
 use askama::Template;
-use inventory_api::check::HardwareProfile;
+use inventory_api::check::{HardwareProfile, ProfileMachines};
 use inventory_api::delivery::ProfileSummary;
 use lifecycle::check::Outlier;
 use lifecycle::delivery::receipt_of;
@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::page::{MAX_ROWS, Page, Shell, html};
 use super::racks::receipt;
 use super::session::SignedIn;
-use service::ProfileMachines;
 use words::text::timestamp;
 
 #[derive(Template)]

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Form;
 use axum::extract::Query;
 use inventory_api::Problem;
-use inventory_api::machine::{DeployOrder, MachineDetail, MachineState, MachineSummary, Profile, Verb};
+use inventory_api::machine::{Deployment, MachineDetail, MachineState, MachineSummary, Profile, Verb};
 use inventory_api::plan::{DiskTarget, InstallPlan};
 use serde::Deserialize;
 
@@ -145,7 +145,7 @@ pub(crate) async fn ask(at: SignedIn<(String, String)>, Query(choice): Query<Cho
         let profiles = &at.service.profiles();
         return Ok(html(DeployPage { shell, d, profiles }));
     };
-    let order = DeployOrder::Profile {
+    let order = Deployment::Profile {
         profile: profile.clone(),
     };
     let planned = at.service.deploy(id, order, true, &at.actor).await?;
@@ -174,7 +174,7 @@ pub(crate) async fn act(at: SignedIn<(String, String)>, Form(choice): Form<Choic
             let detail = "Go back and choose what to deploy.";
             return Err(problem(400, "no-profile", "No profile was chosen", detail).into());
         };
-        let order = DeployOrder::Profile { profile };
+        let order = Deployment::Profile { profile };
         // The user confirmed a disk. If the plan would now take another one, refuse, so that they look again.
         let planned = at.service.deploy(id, order.clone(), true, &at.actor).await?;
         let disk = planned.plan.as_ref().map(|p| disk_key(&p.disk));

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use e2e::{Api, wait};
-use inventory_api::machine::MachineSummary;
-use inventory_api::page::Page;
+use inventory_api::machine::MachineFilter;
+use inventory_api::page::PageQuery;
+use inventory_api::routes;
 use lifecycle::State;
 use lifecycle::state::{DiskState, Failed, Stage};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -17,29 +18,39 @@ use crate::rivals::{ADDRESS, Bench, memory, slipway};
 
 const ROUNDS: usize = 200;
 
-/// What is asked: in words, as the API's query, and as the condition and length of the bare query.
-const ASKED: [(&str, &str, &str, u32); 5] = [
-    ("list, 100 machines", "limit=100", "1 = 1", 100),
-    ("list, 1,000 machines", "limit=1000", "1 = 1", 1000),
+/// What is asked: in words, as state and search of the API, and as the condition and length of the bare query.
+const ASKED: [(&str, Option<&str>, &str, &str, u32); 5] = [
+    ("list, 100 machines", None, "", "1 = 1", 100),
+    ("list, 1,000 machines", None, "", "1 = 1", 1000),
     (
         "filter, 1 in 100 matches",
-        "limit=100&state=failed",
+        Some("failed"),
+        "",
         "state_name = 'failed'",
         100,
     ),
     (
         "search, 1 in 1,000 matches",
-        "limit=100&q=r650+sn007",
+        None,
+        "r650 sn007",
         "instr(search, 'r650') > 0 AND instr(search, 'sn007') > 0",
         100,
     ),
     (
         "search, none matches",
-        "limit=100&q=nothing",
+        None,
+        "nothing",
         "instr(search, 'nothing') > 0",
         100,
     ),
 ];
+
+fn newest(limit: u32) -> PageQuery {
+    PageQuery {
+        limit: Some(limit),
+        page_token: None,
+    }
+}
 
 pub fn section() -> Result<String> {
     let mut text = format!(
@@ -73,13 +84,14 @@ pub fn section() -> Result<String> {
         runtime.block_on(fill(&store, machines))?;
         let server = bench.server(again, "tcp", 8443)?;
         let url = format!("https://{ADDRESS}:8443");
-        let api = Api::with_ca_file(&url, &directory.join("data/ca/ca.pem"), token.trim())?;
+        let api = Api::new(&url, &directory.join("data/ca/ca.pem"), token.trim())?;
         text += &runtime.block_on(measured(&api, &store, machines))?;
         let before = memory(server.id())?.1;
         runtime.block_on(async {
-            let list = || api.get::<Page<MachineSummary>>("/v1/machines?limit=1000");
+            let (all, first) = (MachineFilter::default(), newest(1000));
             for _ in 0..20 {
-                futures::future::try_join_all((0..6).map(|_| list())).await?;
+                let list = |_| api.page_of(&routes::MACHINES, [], &all, &first);
+                futures::future::try_join_all((0..6).map(list)).await?;
             }
             anyhow::Ok(())
         })?;
@@ -148,8 +160,12 @@ async fn measured(api: &Api, store: &Path, machines: u32) -> Result<String> {
     let options = SqliteConnectOptions::new().filename(store).read_only(true);
     let mut connection = SqliteConnection::connect_with(&options).await?;
     let mut text = String::new();
-    for (words, query, condition, limit) in ASKED {
-        let path = format!("/v1/machines?{query}");
+    for (words, state, search, condition, limit) in ASKED {
+        let filter = MachineFilter {
+            state: state.map(str::to_owned),
+            q: search.to_owned(),
+            ..MachineFilter::default()
+        };
         let sql = format!(
             "SELECT id, state, phase_since, verdict, enrolled_at, last_seen, folded_into, ip, manufacturer, product, serial, hostname, \
              (SELECT group_concat(mac) FROM macs WHERE machine = id), (SELECT group_concat(mac) FROM reported_macs WHERE machine = id) \
@@ -158,7 +174,9 @@ async fn measured(api: &Api, store: &Path, machines: u32) -> Result<String> {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let begun = Instant::now();
-            let page: Page<MachineSummary> = api.get(&path).await?;
+            let page = api
+                .page_of(&routes::MACHINES, [], &filter, &newest(limit))
+                .await?;
             ours.push(begun.elapsed());
             let begun = Instant::now();
             let rows = sqlx::query(AssertSqlSafe(sql.clone()))
