@@ -35,7 +35,7 @@ pub(crate) struct Shell<S, A> {
     /// "DHCP" or "DHCPv6".
     protocol: &'static str,
     /// The network that messages from none of our networks are counted for.
-    home: String,
+    catch_all: String,
     admission: Mutex<Admission>,
     leases: LeaseTable<A>,
     shared: Arc<Shared<S>>,
@@ -53,7 +53,7 @@ impl<S: BootSource, A: Address> Shell<S, A> {
         let local = first.into_iter().chain(networks).find(|(_, is_local)| *is_local);
         Shell {
             protocol,
-            home: local.or(first).map_or("", |(name, _)| name).to_owned(),
+            catch_all: local.or(first).map_or("", |(name, _)| name).to_owned(),
             admission: Mutex::default(),
             leases: leases.clone(),
             shared: shared.clone(),
@@ -63,10 +63,12 @@ impl<S: BootSource, A: Address> Shell<S, A> {
     /// Counts a datagram that is not a client's message.
     fn ignored(&self, from: impl Display, why: Unanswered, sender: Option<Sender>) {
         tracing::debug!(%from, reason = why.code(), "datagram ignored");
-        self.shared.networks.count_unanswered(&self.home, why, sender);
+        let networks = &self.shared.networks;
+        networks.count_unanswered(&self.catch_all, why, sender);
     }
 
-    /// A permit to work on a client's message. `None`: it is dropped. `circuit`: the relay and the port on it that the message came through.
+    /// A permit to work on a client's message. `None`: it is dropped. `circuit`: the relay and the port on it
+    /// that the message came through.
     fn admit(
         &self,
         mac: Mac,
@@ -89,7 +91,7 @@ impl<S: BootSource, A: Address> Shell<S, A> {
             log::paced!(warn; protocol, reason, known; %mac, "too many {protocol} messages at once: one was dropped");
         }
         let networks = &self.shared.networks;
-        networks.count_unanswered(name.unwrap_or(&self.home), why, None);
+        networks.count_unanswered(name.unwrap_or(&self.catch_all), why, None);
         if record {
             self.report(asker(), name, None, why.into(), None, false);
         }
@@ -106,12 +108,12 @@ impl<S: BootSource, A: Address> Shell<S, A> {
         detail: Option<String>,
     ) {
         let name = network.map(|(name, _)| name);
-        let (networks, home) = (&self.shared.networks, name.unwrap_or(&self.home));
+        let (networks, counted) = (&self.shared.networks, name.unwrap_or(&self.catch_all));
         let exhausted = network.and_then(|(_, addresses)| self.exhausted(addresses, why));
         if let Some(detail) = detail.or(exhausted) {
-            networks.record(home, why.code(), detail);
+            networks.record(counted, why.code(), detail);
         }
-        networks.count_unanswered(home, why, None);
+        networks.count_unanswered(counted, why, None);
         self.report(asker, name, None, why.into(), None, true);
     }
 
@@ -194,7 +196,7 @@ impl<S: BootSource, A: Address> Shell<S, A> {
             );
         }
         let visitor = facts.who.clone().filter(|_| !known);
-        networks.asked(network.unwrap_or(&self.home), mac, ip, visitor);
+        networks.asked(network.unwrap_or(&self.catch_all), mac, ip, visitor);
         let what = BootEventKind::Dhcp {
             message,
             client,

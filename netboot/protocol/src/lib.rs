@@ -1,7 +1,9 @@
-//! Network boot as pure decisions: who is asking, what to answer. No socket, clock or randomness: time is an argument.
+//! Network boot as pure decisions: who is asking, what to answer. No socket, clock or randomness: time is an
+//! argument.
 //!
-//! A DHCPv4 message goes through [`classify`], [`select_network`], [`decide`], [`encode`] and [`destination`]; DHCPv6 is in
-//! [`dhcp6`]. The boot script is [`mini_os_script`] or [`local_disk_script`]. TFTP is in [`tftp`], HTTP/1 in [`http`].
+//! A DHCPv4 message goes through [`classify`], [`select_network`], [`decide`], [`encode`] and
+//! [`destination`]; DHCPv6 is in [`dhcp6`]. The boot script is [`mini_os_script`] or [`local_disk_script`].
+//! TFTP is in [`tftp`], HTTP/1 in [`http`].
 
 mod boot;
 mod codes;
