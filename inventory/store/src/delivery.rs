@@ -90,8 +90,7 @@ impl Reader {
     ) -> Result<Vec<(MachineId, Option<String>, Option<Verdict>)>> {
         let sql = "SELECT id, serial, verdict FROM checks JOIN machines ON id = machine
             WHERE profile = $1 ORDER BY id LIMIT $2";
-        let rows: Vec<(Col<MachineId>, Option<String>, Col<Option<Verdict>>)> =
-            self.rows(sql, &[&name, &limit]).await?;
+        let rows = self.rows(sql, &[&name, &limit]).await?;
         let machine = |(Col(id), serial, Col(verdict))| (id, serial, verdict);
         Ok(rows.into_iter().map(machine).collect())
     }

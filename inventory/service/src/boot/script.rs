@@ -31,17 +31,8 @@ impl Boot {
         if client.mac.is_junk() {
             return Ok(ScriptOrder::Ignore);
         }
-        let (boot, client) = (self.clone(), client.clone());
-        let work = async move |turn| {
-            Script {
-                boot,
-                client,
-                ip,
-                turn,
-            }
-            .of_state()
-            .await
-        };
+        let script = self.script(client, ip);
+        let work = async move |turn| script(turn).of_state().await;
         self.core.turn(&Actor::Boot, work).await
     }
 
@@ -57,18 +48,19 @@ impl Boot {
         let Some(ip) = client.ip else {
             return Ok(ScriptOrder::Ignore);
         };
-        let (boot, client) = (self.clone(), client.clone());
-        let work = async move |turn| {
-            Script {
-                boot,
-                client,
-                ip,
-                turn,
-            }
-            .of_choice(choice)
-            .await
-        };
+        let script = self.script(client, ip);
+        let work = async move |turn| script(turn).of_choice(choice).await;
         self.core.turn(&Actor::Console, work).await
+    }
+
+    fn script(&self, client: &BootClient, ip: Ipv4Addr) -> impl FnOnce(Turn) -> Script + use<> {
+        let (boot, client) = (self.clone(), client.clone());
+        move |turn| Script {
+            boot,
+            client,
+            ip,
+            turn,
+        }
     }
 
     fn asks(&self, row: &MachineRow, client: &BootClient) -> Asks {

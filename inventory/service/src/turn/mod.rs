@@ -23,6 +23,8 @@ pub use advance::{AdvanceError, Advanced};
 /// How often work is tried again because a machine changed while images or expectations were read.
 pub(crate) const TRIES: u32 = 5;
 
+type FollowUp = Box<dyn FnOnce(&Core) + Send + Sync>;
+
 /// An open transaction with its actor and time. It dereferences to the [`Change`] that reads and writes. Dropped
 /// without [`Turn::commit`] it leaves nothing behind.
 pub struct Turn {
@@ -31,7 +33,7 @@ pub struct Turn {
     pub(crate) now: UnixMs,
     change: Change,
     advanced: Vec<Followed>,
-    follow_ups: Vec<Box<dyn FnOnce(&Core) + Send + Sync>>,
+    follow_ups: Vec<FollowUp>,
 }
 
 impl Deref for Turn {
