@@ -11,7 +11,7 @@ use inventory_api::routes;
 
 use super::table::{Column, Table, cell};
 use super::{CliEnv, CliError, Common, Remote, file};
-use files::import::{Kind, MAX_BYTES, place_name};
+use files::import::{Kind, MAX_BYTES};
 use words::text::{joined, tame, timestamp};
 
 /// `slipway import`.
@@ -230,7 +230,7 @@ fn order_text(order: &OrderDelivery) -> String {
         .iter()
         .filter_map(|m| Some((m, m.finding.as_ref()?)));
     for (m, finding) in failing.take(100) {
-        let place = tame(&place_name(&m.placement), 100);
+        let place = tame(&m.placement.name(), 100);
         text += &format!("  {} {place}: {}\n", m.receipt, tame(finding, 300));
     }
     text

@@ -3,6 +3,7 @@
 
 use inventory_api::agent::Verification;
 use inventory_api::check::{CheckResult, Severity, Verdict};
+use inventory_api::delivery::Placement;
 use inventory_api::image::ImageManifest;
 use inventory_api::machine::{
     DeployResponse, HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, StepStatus, Verb,
@@ -163,7 +164,7 @@ fn at_the_rack(d: &MachineDetail, now: UnixMs) -> String {
     let from = d.expected_from.as_ref();
     let place = from.and_then(|f| f.placement.as_ref());
     let mut out = facts(&[
-        ("belongs in", place.map(files::import::place_name)),
+        ("belongs in", place.map(Placement::name)),
         ("profile", from.and_then(|f| f.profile.clone())),
     ]);
     for t in words::tasks::tasks(&d.tasks, SHOWN_TASKS, now) {

@@ -16,7 +16,6 @@ use serde::de::DeserializeOwned;
 use crate::body::{Body, Query};
 use crate::problem::{Answer, ApiError};
 use crate::user::User;
-use service::problem::internal;
 use service::{Actor, Listed, Service, page};
 
 /// The routes of `/v1`.
@@ -92,8 +91,7 @@ impl Routes {
     }
 }
 
-/// Handler of a change. It runs to its end even if the client disconnects: what follows a commit must not be
-/// skipped.
+/// Handler of a change. The service runs it to its end even if the client disconnects.
 pub(crate) fn change<E, M: 'static, R, F>(
     method: Method,
     work: impl FnOnce(Arc<Service>, E) -> F + Clone + Send + Sync + 'static,
@@ -105,10 +103,7 @@ where
 {
     on(
         filter(method),
-        async move |State(service), asked: E| -> Result<R, ApiError> {
-            let done = tokio::spawn(work(service, asked)).await;
-            Ok(done.map_err(|e| internal(&e))??)
-        },
+        async move |State(service), asked: E| -> Result<R, ApiError> { Ok(work(service, asked).await?) },
     )
 }
 

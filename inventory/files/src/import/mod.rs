@@ -186,7 +186,7 @@ fn in_order<T>(entries: impl Iterator<Item = Entry<T>>) -> Vec<Entry<T>> {
 /// Reads a rack plan. CSV: one row per place; cables in the columns nic1, switch1, port1, vlan1, nic2, ...
 pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<Fault>> {
     let unique: [Unique<Placement>; 3] = [
-        ("unit", |p| Some(place_name(p))),
+        ("unit", |p| Some(p.name())),
         ("serial", |p| p.serial.clone()),
         ("asset_tag", |p| p.asset_tag.clone()),
     ];
@@ -203,11 +203,6 @@ fn racks_of_csv(bytes: &[u8], faults: &mut Faults) -> Vec<Entry<Placement>> {
         line: row.line,
     };
     rows.iter().map(entry).collect()
-}
-
-/// "R1 A07 unit 12", "R1 A07 unit 12 node 2".
-pub fn place_name(p: &Placement) -> String {
-    p.name()
 }
 
 /// "switch12" -> ("switch", 12).

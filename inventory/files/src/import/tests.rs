@@ -338,7 +338,7 @@ fn a_mac_is_one_in_every_spelling() {
 #[test]
 fn several_machines_in_one_unit_are_told_apart_by_their_node() {
     let read = racks(&case("02-two-nodes-in-one-unit/racks.csv"), Format::Csv).unwrap();
-    let names: Vec<String> = read.iter().map(|e| place_name(&e.value)).collect();
+    let names: Vec<String> = read.iter().map(|e| e.value.name()).collect();
     assert_eq!(names[1], "R1 A07 unit 12 node 2");
     let today = csv_faults(racks(
         &case("02-two-nodes-in-one-unit/racks-today.csv"),

@@ -7,7 +7,7 @@ pub(crate) mod signals;
 use inventory_api::MachineId;
 use inventory_api::agent::RunsOn;
 use inventory_api::check::{CheckResult, Expectation, HardwareProfile, Severity, Verdict};
-use inventory_api::delivery::ExpectedFrom;
+use inventory_api::delivery::{ExpectedFrom, Placement};
 use inventory_api::report::AssetReport;
 use lifecycle::expectation::{check_chosen, choose, names, place_of, profile_name};
 use lifecycle::{Decision, State};
@@ -26,7 +26,7 @@ pub(crate) struct Checked {
 impl Checked {
     /// The machine's place in the rack plan, as text.
     pub(crate) fn place(&self) -> Option<String> {
-        self.from.placement.as_ref().map(files::import::place_name)
+        self.from.placement.as_ref().map(Placement::name)
     }
 }
 

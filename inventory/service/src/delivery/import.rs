@@ -9,7 +9,7 @@ use inventory_api::import::{ImportReport, Imported, ImportedEntry};
 
 use crate::problem::Result;
 use crate::{Actor, Service, Turn};
-use files::import::{self, Entry, Fault, Format, Kind, place_name, refused};
+use files::import::{self, Entry, Fault, Format, Kind, refused};
 use store::{StoreError, Written};
 
 /// Most entries, and most remarks, listed in an answer.
@@ -183,7 +183,7 @@ impl Service {
                 if written != Written::Same {
                     writes.push(entry);
                 }
-                import.entry(place_name(place), written);
+                import.entry(place.name(), written);
                 import.needs_of(place).await?;
             }
             let mut faults = Vec::new();
@@ -196,7 +196,7 @@ impl Service {
                     continue;
                 };
                 if faults.len() < FAULTS {
-                    let (here, there) = (place_name(place), place_name(&other));
+                    let (here, there) = (place.name(), other.name());
                     let detail = format!(
                         "the machine of {here} is expected at {there} already: give that place another machine, or none, in the same file"
                     );

@@ -7,7 +7,6 @@ use lifecycle::State;
 
 use crate::problem::{Result, problem, unknown};
 use crate::{Actor, Service, Turn};
-use files::import::place_name;
 use words::text::counted;
 
 /// Users of a thing that are named when its removal is refused.
@@ -23,7 +22,7 @@ impl Service {
             }
             let places = turn.placements_of_order(&number).await?;
             if !places.is_empty() {
-                let places = named(places.iter().map(place_name), "place");
+                let places = named(places.iter().map(Placement::name), "place");
                 return Err(in_use(
                     "order-in-use",
                     format!("order {number:?}"),
@@ -45,7 +44,7 @@ impl Service {
             let places = turn.placements_of_profile(&name).await?;
             let orders = turn.orders_of_profile(&name).await?;
             let users = if !places.is_empty() {
-                let places = named(places.iter().map(place_name), "place");
+                let places = named(places.iter().map(Placement::name), "place");
                 format!("{places} of the rack plan must have it")
             } else if !orders.is_empty() {
                 format!("{} must have it", named(orders.into_iter(), "order"))
@@ -90,7 +89,7 @@ impl Service {
             }
             if !occupied.is_empty() {
                 let what = match unit {
-                    Some(_) => place_name(first),
+                    Some(_) => first.name(),
                     None => format!("rack {room} {rack}"),
                 };
                 return Err(in_use(
@@ -103,7 +102,7 @@ impl Service {
             for place in &places {
                 turn.drop_placement(place).await?;
             }
-            let names = places.iter().map(place_name).collect();
+            let names = places.iter().map(Placement::name).collect();
             turn.removed("place", names).await
         };
         self.turn(actor, work).await
@@ -125,7 +124,7 @@ async fn occupant(turn: &Turn, place: &Placement) -> Result<Option<String>> {
     for id in turn.machines_placed(place).await? {
         let row = turn.machine(&id).await?;
         if row.is_some_and(|row| !matches!(row.state, State::Retired)) {
-            return Ok(Some(format!("{id} ({})", place_name(place))));
+            return Ok(Some(format!("{id} ({})", place.name())));
         }
     }
     Ok(None)

@@ -86,17 +86,9 @@ pub(crate) async fn take(at: SignedIn, Form(file): Form<File>) -> Page {
             file.text.len()
         ),
         Some(kind) => {
-            let service = at.service.clone();
-            let (text, who) = (file.text.clone(), at.actor.clone());
-            // A task of its own: if the browser disconnects, the import still runs to its end.
-            let taken = tokio::spawn(async move {
-                let format = Format::of_text(&text);
-                service.import(kind, text.as_bytes(), format, &who).await
-            })
-            .await
-            .map_err(|e| service::problem::internal(&e))
-            .and_then(|r| r);
-            match taken {
+            let format = Format::of_text(&file.text);
+            let text = file.text.as_bytes();
+            match at.service.import(kind, text, format, &at.actor).await {
                 Ok(report) => {
                     page.done = Some((kind, report));
                     return Ok(html(page));

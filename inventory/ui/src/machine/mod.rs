@@ -16,7 +16,6 @@ use serde::Deserialize;
 use super::page::{Page, Shell, capital, go_to, html, nothing_here, shown_color, state_color};
 use super::session::SignedIn;
 use super::verb::actions;
-use files::import::place_name;
 use hardware::Hardware;
 use service::Service;
 use words::tasks::{TaskRow, tasks};

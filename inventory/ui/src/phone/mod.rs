@@ -17,7 +17,6 @@ use serde::Deserialize;
 use super::machine::{severity_color, verdict_words};
 use super::page::{Page, Shell, go_to, html, nothing_here};
 use super::session::SignedIn;
-use files::import::place_name;
 use words::tasks::tasks;
 use words::text::segment;
 
