@@ -127,8 +127,9 @@ pub fn validity(cert_pem: &str) -> Option<(UnixMs, UnixMs)> {
     ))
 }
 
-/// Whether an installed machine accepts an unauthenticated time. It asks for one when TLS failed over dates or its
-/// clock is outside `valid`. The time must lie within its own certificate's validity and differ by more than a day.
+/// Whether an installed machine accepts an unauthenticated time. It asks for one when TLS failed over dates
+/// or its clock is outside `valid`. The time must lie within its own certificate's validity and differ by
+/// more than a day.
 pub fn believes(now: UnixMs, told: UnixMs, valid: (UnixMs, UnixMs)) -> bool {
     (valid.0..=valid.1).contains(&told) && is_off(now, told, LOST)
 }

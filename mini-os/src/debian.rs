@@ -87,8 +87,8 @@ pub(crate) struct Apt {
 
 impl Apt {
     /// Prepares the directory for the packages of an architecture, which may differ from the host's; each
-    /// needs its own directory. Fetches the package lists; without the network the previous ones will do: they
-    /// were signed, and packages are still checked against them.
+    /// needs its own directory. Fetches the package lists; without the network the previous ones will do:
+    /// they were signed, and packages are still checked against them.
     ///
     /// # Errors
     /// The directory cannot be written, or the host has no apt.

@@ -36,8 +36,8 @@ pub struct Netboot {
 }
 
 impl Netboot {
-    /// Opens the journal and all sockets. Needs a tokio runtime; the standard ports need CAP_NET_BIND_SERVICE,
-    /// CAP_NET_RAW and CAP_NET_ADMIN.
+    /// Opens the journal and all sockets. Needs a tokio runtime; the standard ports need
+    /// CAP_NET_BIND_SERVICE, CAP_NET_RAW and CAP_NET_ADMIN.
     pub async fn bind(config: Config) -> Result<Netboot, NetbootError> {
         if config.networks.is_empty() {
             return Err(NetbootError::NoNetworks);

@@ -357,6 +357,109 @@ fn only_advance_stores_a_state() {
 }
 
 #[test]
+fn only_turn_opens_a_transaction_of_the_server() {
+    // `slipway token` works on the database while no server runs.
+    let allowed = ["inventory/service/src/turn/mod.rs", "inventory/src/tokens.rs"];
+    for folder in crates().iter().filter(|folder| *folder != "inventory/store") {
+        let bad = places(&sources(folder), &["store.begin("], |path| {
+            allowed.iter().any(|file| path == workspace().join(file))
+        });
+        assert!(bad.is_empty(), "a transaction that is no Turn: {bad:#?}");
+    }
+}
+
+/// The libraries that Slipway is built on by decision of its owner.
+#[test]
+fn the_chosen_libraries_are_used() {
+    let manifest = std::fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = toml::from_str(&manifest).unwrap();
+    let known = manifest["workspace"]["dependencies"].as_table().unwrap();
+    let manifests: Vec<String> = crates()
+        .iter()
+        .map(|folder| std::fs::read_to_string(workspace().join(folder).join("Cargo.toml")).unwrap())
+        .collect();
+    for library in [
+        "tokio",
+        "dhcproto",
+        "async-tftp",
+        "sysinfo",
+        "smbios-lib",
+        "nix",
+        "axum",
+        "serde",
+    ] {
+        assert!(known.contains_key(library), "{library} is not in Cargo.toml");
+        let line = format!("{library}.workspace");
+        let table = format!("{library} = {{");
+        let used = |m: &String| m.contains(&line) || m.contains(&table);
+        assert!(manifests.iter().any(used), "no crate uses {library}");
+    }
+}
+
+/// In the table "Where is X decided?" each path exists: from the root, from inventory/, or beside or above
+/// the path before it.
+#[test]
+fn architecture_names_files_that_exist() {
+    let text = std::fs::read_to_string(workspace().join("ARCHITECTURE.md")).unwrap();
+    let (_, map) = text.split_once("## Where is X decided?").unwrap();
+    let (map, _) = map.split_once("\n## ").unwrap();
+    let (mut missing, mut seen) = (Vec::new(), 0);
+    for row in map.lines().filter(|line| line.starts_with('|')) {
+        let mut beside = workspace();
+        for name in row.split('`').skip(1).step_by(2).filter(|name| {
+            let path = name.contains('/') || name.ends_with(".rs");
+            path && !name.starts_with('/') && !name.contains(['*', ' ', '(', ':'])
+        }) {
+            let near = beside.ancestors().take_while(|folder| *folder != workspace());
+            let mut places = near
+                .map(Path::to_owned)
+                .chain([workspace(), workspace().join("inventory")]);
+            match places.find_map(|folder| Some(folder.join(name)).filter(|path| path.exists())) {
+                Some(found) if found.is_dir() => beside = found,
+                Some(found) => found.parent().unwrap().clone_into(&mut beside),
+                None => missing.push(format!("{name} in {row}")),
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "the table was not read: {seen} paths");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// Comments and documents have at most 110 columns, but for tables, code, and words that cannot be broken.
+#[test]
+fn comments_and_documents_fit_the_page() {
+    let mut long = Vec::new();
+    let listed = Command::new("git")
+        .args(["ls-files", "*.rs", "*.md"])
+        .current_dir(workspace())
+        .output()
+        .unwrap();
+    for file in String::from_utf8(listed.stdout).unwrap().lines() {
+        let Ok(text) = std::fs::read_to_string(workspace().join(file)) else {
+            continue;
+        };
+        let document = file.ends_with(".md");
+        let mut code = false;
+        for (number, line) in text.lines().enumerate() {
+            let start = line.trim_start();
+            let inner = start.trim_start_matches(['/', '!']).trim_start();
+            code ^= inner.starts_with("```");
+            let prose = if document {
+                !start.starts_with(['|', '#'])
+            } else {
+                start.starts_with("//") && !inner.starts_with('|')
+            };
+            let breaks = inner.split(' ').any(|word| word.len() > 60);
+            if prose && !code && !breaks && line.chars().count() > 110 {
+                long.push(format!("{file}:{}", number + 1));
+            }
+        }
+    }
+    assert!(long.is_empty(), "{} lines: {long:#?}", long.len());
+}
+
+#[test]
 fn no_transition_has_a_catch_all_arm() {
     let transition: Vec<_> = sources("inventory/lifecycle")
         .into_iter()

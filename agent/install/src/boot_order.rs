@@ -1,6 +1,7 @@
-//! The UEFI boot order after an installation. The network entry that booted the mini-os stays first, so that the server
-//! keeps deciding each boot. The new disk comes second, so that booting the disk does not first try the firmware's
-//! other network entries (OVMF of Debian 12: PXE and HTTP boot over IPv4 and IPv6, over a minute).
+//! The UEFI boot order after an installation. The network entry that booted the mini-os stays first, so that
+//! the server keeps deciding each boot. The new disk comes second, so that booting the disk does not first
+//! try the firmware's other network entries (OVMF of Debian 12: PXE and HTTP boot over IPv4 and IPv6, over a
+//! minute).
 //!
 //! Variables are files in efivarfs (Documentation/filesystems/efivarfs.rst): four bytes of attributes, then
 //! the value, written in one call. The crate `efivar` is not used: it only supports the live directory, does
@@ -80,7 +81,8 @@ fn order_after(order: &[u16], current: Option<u16>, ours: u16) -> Vec<u16> {
     wanted
 }
 
-/// EFI_LOAD_OPTION (UEFI 2.10, section 3.1.3) with a short-form device path: hard drive, file (10.3.5.1, 10.3.5.4).
+/// EFI_LOAD_OPTION (UEFI 2.10, section 3.1.3) with a short-form device path: hard drive, file (10.3.5.1,
+/// 10.3.5.4).
 fn load_option(esp: &Partition) -> Result<Vec<u8>, String> {
     let guid = on_disk(&esp.guid).map_err(|e| e.detail)?;
     let mut path = vec![4, 1, 42, 0];
@@ -245,7 +247,8 @@ mod tests {
         assert_eq!(before, after);
     }
 
-    /// Byte for byte what `efibootmgr -c -d DISK -p 2 -L Slipway -l '\EFI\BOOT\BOOTX64.EFI'` writes for this partition.
+    /// Byte for byte what `efibootmgr -c -d DISK -p 2 -L Slipway -l '\EFI\BOOT\BOOTX64.EFI'` writes for this
+    /// partition.
     #[test]
     fn the_entry_is_a_load_option() {
         let option = load_option(&esp()).unwrap();

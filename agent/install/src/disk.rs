@@ -169,7 +169,8 @@ pub(super) fn reread(disk: &Area) -> Result<(), StepError> {
     }
 }
 
-/// The sysfs directory of the partition with this number and position. sysfs counts 512-byte sectors for every disk.
+/// The sysfs directory of the partition with this number and position. sysfs counts 512-byte sectors for
+/// every disk.
 fn find_partition(disk: &Path, number: u32, bytes: &Range<u64>) -> Option<PathBuf> {
     let value = |path: PathBuf| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     fs::read_dir(disk).ok()?.flatten().map(|e| e.path()).find(|p| {
@@ -179,7 +180,8 @@ fn find_partition(disk: &Path, number: u32, bytes: &Range<u64>) -> Option<PathBu
     })
 }
 
-/// The device node by the kernel's own name: DEVNAME in `uevent` (it can differ from the sysfs name, e.g. cciss!c0d0).
+/// The device node by the kernel's own name: DEVNAME in `uevent` (it can differ from the sysfs name, e.g.
+/// cciss!c0d0).
 fn node(root: &Path, sys: &Path) -> Result<PathBuf, StepError> {
     let path = sys.join("uevent");
     let text = fs::read_to_string(&path).tried("disk-missing", format!("read {}", path.display()))?;
@@ -275,7 +277,8 @@ mod tests {
             let (_, found) = wait_for_node(root, disk, 3, sectors(1_050_624, 2048)).unwrap();
             assert_eq!(found, root.join("dev").join(node));
         }
-        // Other directories of the disk, and partition 3 of an old table at another position, are not accepted.
+        // Other directories of the disk, and partition 3 of an old table at another position, are not
+        // accepted.
         fs::create_dir_all(root.join("sys/block/sdb/queue")).unwrap();
         partition(root, "sdb", "sdb3", 3, 2048, 4096);
         let sdb = root.join("sys/block/sdb");

@@ -18,7 +18,8 @@ use super::site::Site;
 use super::verify::locate;
 
 const MIB: u64 = 1 << 20;
-/// Bytes at the start of a partition: the superblocks of file systems, RAID, LVM, LUKS, ZFS labels 0 and 1 (512 KiB).
+/// Bytes at the start of a partition: the superblocks of file systems, RAID, LVM, LUKS, ZFS labels 0 and 1
+/// (512 KiB).
 const HEAD: u64 = MIB;
 /// The same for a wipe: also covers all LUKS2 key slots (16 MiB by default), without which the data cannot be
 /// decrypted.
@@ -26,8 +27,9 @@ const WIPE_HEAD: u64 = 16 * MIB;
 /// Bytes at the end: ZFS labels 2 and 3 (512 KiB), MD 0.90 and 1.0, DDF, IMSM, nilfs2, the backup GPT.
 /// Promise's RAID signature is the furthest, 3087 sectors before the end.
 const TAIL: u64 = 2 * MIB;
-/// Further superblocks, from the start: VMFS at 1 and 2 MiB, the last secondary LUKS2 header at 4 MiB, btrfs mirrors at
-/// 64 MiB, 256 GiB and 1 PiB (cryptsetup lib/luks2/luks2.h, btrfs fs/btrfs/disk-io.h, libblkid superblocks/vmfs.c).
+/// Further superblocks, from the start: VMFS at 1 and 2 MiB, the last secondary LUKS2 header at 4 MiB, btrfs
+/// mirrors at 64 MiB, 256 GiB and 1 PiB (cryptsetup lib/luks2/luks2.h, btrfs fs/btrfs/disk-io.h, libblkid
+/// superblocks/vmfs.c).
 const SPOTS: [u64; 6] = [MIB, 2 * MIB, 4 * MIB, 64 * MIB, 256 << 30, 1 << 50];
 const SPOT: u64 = 4096;
 

@@ -6,7 +6,8 @@ use super::area::Area;
 use super::error::{StepError, Tried};
 use super::layout::parse_volume_id;
 
-/// FAT32 needs this many clusters (Microsoft's FAT specification); a smaller volume is FAT16, whatever its header says.
+/// FAT32 needs this many clusters (Microsoft's FAT specification); a smaller volume is FAT16, whatever its
+/// header says.
 const FAT32_LEAST_CLUSTERS: u64 = 65525;
 
 /// Makes a FAT32, or a FAT16 if 4096-byte blocks leave too few clusters. The fatfs crate is used only for
@@ -18,7 +19,8 @@ pub(super) fn format(area: &mut Area, block: u32, volume_id: &str, label: &str) 
     let mut name = [b' '; 11];
     let label = label.get(..label.len().min(11)).unwrap_or_default().as_bytes();
     name[..label.len()].copy_from_slice(label);
-    // One sector per cluster gives the most clusters; larger clusters are used only if FAT32 has enough of them.
+    // One sector per cluster gives the most clusters; larger clusters are used only if FAT32 has enough of
+    // them.
     let mut cluster = block;
     while cluster < 32 * 1024 && area.len / u64::from(cluster * 2) > 4 * FAT32_LEAST_CLUSTERS {
         cluster *= 2;

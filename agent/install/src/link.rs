@@ -8,12 +8,14 @@ use futures::Stream;
 use inventory_api::agent::{Permission, Progress, StepReport};
 use inventory_api::plan::ImageSource;
 
-/// Compressed bytes of an image. An error in the stream means that it was cut: the executor resumes from there.
+/// Compressed bytes of an image. An error in the stream means that it was cut: the executor resumes from
+/// there.
 pub type ByteStream = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 
 /// The executor's link to the server.
 pub trait Link: Send + Sync {
-    /// Posts a step report and returns the server's answer. Retries as long as that makes sense; an error ends the run.
+    /// Posts a step report and returns the server's answer. Retries as long as that makes sense; an error
+    /// ends the run.
     fn step(&self, report: StepReport) -> impl Future<Output = Result<Permission, String>> + Send;
 
     /// Reports the progress of a long step. Called at most a few times a second; must not block; may be lost.

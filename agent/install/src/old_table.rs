@@ -98,7 +98,8 @@ fn mbr(disk: &(impl Medium + ?Sized), unit: u64, found: &mut Vec<Range<u64>>) {
     let Some(first) = read(0) else { return };
     for (kind, start, len) in entries(&first) {
         found.push(start..start.saturating_add(len));
-        // Each link has one partition, relative to the link, and the next link, relative to the extended partition.
+        // Each link has one partition, relative to the link, and the next link, relative to the extended
+        // partition.
         let mut link = is_extended(kind).then_some(start);
         for _ in 0..MOST {
             let Some((at, sector)) = link.and_then(|at| Some((at, read(at)?))) else {

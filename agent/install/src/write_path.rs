@@ -14,8 +14,9 @@ use super::image_writer::ImageWriter;
 /// Chunk size, as in an HTTP body.
 const CHUNK: usize = 64 << 10;
 
-/// Writes the compressed image `from` to the block device or existing file `target` as the `write-image` step does:
-/// checks digests, skips zeros, flushes to the medium. Destroys what is on `target` without any check of it.
+/// Writes the compressed image `from` to the block device or existing file `target` as the `write-image` step
+/// does: checks digests, skips zeros, flushes to the medium. Destroys what is on `target` without any check
+/// of it.
 ///
 /// # Errors
 /// The failure, with its stable code.

@@ -11,7 +11,8 @@ const ENTRY_LIMIT: usize = 256;
 /// A boot entry with a long device path has a few hundred bytes.
 const VARIABLE_LIMIT: u64 = 8192;
 
-/// Firmware mode, Secure Boot, boot entries and kernel. The boot NIC comes from the kernel command line, not from here.
+/// Firmware mode, Secure Boot, boot entries and kernel. The boot NIC comes from the kernel command line, not
+/// from here.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> BootFacts {
     let mode = if roots.sys("firmware/efi").is_dir() {
         Some(FirmwareMode::Uefi)
@@ -38,7 +39,8 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> BootFacts {
     facts
 }
 
-/// The value of a global variable. efivarfs prefixes four bytes of attributes; the kernel's older interface does not.
+/// The value of a global variable. efivarfs prefixes four bytes of attributes; the kernel's older interface
+/// does not.
 fn variable(roots: &Roots, name: &str) -> Option<Vec<u8>> {
     let file = efi::file_of(name);
     let read = |path: String| bytes(&roots.sys(path), VARIABLE_LIMIT);

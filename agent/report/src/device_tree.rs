@@ -62,7 +62,8 @@ pub(super) fn collect(roots: &Roots, _: &mut Problems, report: &mut AssetReport)
         .filter(|bytes| *bytes > 0);
 }
 
-/// The sum of the sizes in a `reg` property: pairs of address and size, each with the given number of 32-bit cells.
+/// The sum of the sizes in a `reg` property: pairs of address and size, each with the given number of 32-bit
+/// cells.
 fn sizes(reg: &[u8], address: usize, size: usize) -> Option<u64> {
     let entries = reg.chunks_exact(4 * (address + size));
     entries

@@ -44,7 +44,8 @@ pub(super) fn add_ports(roots: &Roots, nics: &mut Vec<NicFacts>) {
     }
 }
 
-/// Whether an interface belongs to this port: same GUID, or else same function and, if it has two ports, same number.
+/// Whether an interface belongs to this port: same GUID, or else same function and, if it has two ports, same
+/// number.
 fn is_of(roots: &Roots, nic: &NicFacts, port: &NicFacts, number_of: &str) -> bool {
     if nic.link_layer != Some(LinkLayer::Infiniband) {
         return false;

@@ -113,7 +113,8 @@ impl Problems {
         self.note_as(self.collector, detail);
     }
 
-    /// As [`Problems::note`], for a problem with one part, which does not cast doubt on the collector's other facts.
+    /// As [`Problems::note`], for a problem with one part, which does not cast doubt on the collector's other
+    /// facts.
     fn note_as(&mut self, collector: &str, detail: impl Display) {
         if self.found.len() < PROBLEM_LIMIT {
             let detail = clean::text(&detail.to_string()).unwrap_or_default();

@@ -90,7 +90,8 @@ impl<K, V> Fact for BTreeMap<K, V> {
     }
 }
 
-/// Each fact from the first part that has it. Every field is named, so that a forgotten new one does not compile.
+/// Each fact from the first part that has it. Every field is named, so that a forgotten new one does not
+/// compile.
 macro_rules! joined {
     ($kind:ident, $first:ident, $second:ident: $($field:ident)*) => {
         $kind { $($field: $first.$field.or_else_of($second.$field),)* }

@@ -1,4 +1,5 @@
-//! MMC hosts without a disk: a card without its driver, or a host without a card. The disks are in [`super::disks`].
+//! MMC hosts without a disk: a card without its driver, or a host without a card. The disks are in
+//! [`super::disks`].
 
 use super::Problems;
 use super::roots::{Roots, attribute, names};

@@ -13,7 +13,8 @@ const NIC_LIMIT: usize = 256;
 /// More than any link, in Mbit/s. The kernel's unknown is -1, which some drivers turn into 4294967295.
 const SPEED_LIMIT: u32 = 10_000_000;
 
-/// Every physical interface and every InfiniBand port: no bonds, bridges, VLANs, tunnels or SR-IOV virtual functions.
+/// Every physical interface and every InfiniBand port: no bonds, bridges, VLANs, tunnels or SR-IOV virtual
+/// functions.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<NicFacts> {
     let folder = roots.sys("class/net");
     let mut physical = problems.names(&folder);

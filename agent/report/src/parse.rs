@@ -26,7 +26,8 @@ pub fn until_zero(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or_default()
 }
 
-/// What follows the four-byte header of a SCSI page, whose last two bytes are the length (SPC-6, 7.3 and 7.7).
+/// What follows the four-byte header of a SCSI page, whose last two bytes are the length (SPC-6, 7.3 and
+/// 7.7).
 pub fn page_body(page: &[u8]) -> &[u8] {
     let [_, _, high, low, body @ ..] = page else {
         return &[];

@@ -1,4 +1,5 @@
-//! Loads all CPUs with work whose result is known, so that a CPU that computes wrongly is found, not only a slow one.
+//! Loads all CPUs with work whose result is known, so that a CPU that computes wrongly is found, not only a
+//! slow one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

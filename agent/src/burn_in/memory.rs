@@ -15,7 +15,8 @@ const NAMED: usize = 4;
 
 type Pattern = fn(u64) -> u64;
 
-/// The value written to the word at each index: all bits both ways, differing neighbours, the address itself, noise.
+/// The value written to the word at each index: all bits both ways, differing neighbours, the address itself,
+/// noise.
 const PATTERNS: [(&str, Pattern); 6] = [
     ("zeros", |_| 0),
     ("ones", |_| !0),

@@ -1,6 +1,7 @@
-//! A signed mini-os has the same command line on all machines, so it asks the server for the arguments that an unsigned
-//! one finds there. As with boot scripts, the server gives them only to the holder of the machine's lease. A forged
-//! answer gains nothing: the server must still present a certificate of the authority that is signed into the mini-os.
+//! A signed mini-os has the same command line on all machines, so it asks the server for the arguments that
+//! an unsigned one finds there. As with boot scripts, the server gives them only to the holder of the
+//! machine's lease. A forged answer gains nothing: the server must still present a certificate of the
+//! authority that is signed into the mini-os.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -132,8 +132,9 @@ impl ColdPlug {
     }
 }
 
-/// The aliases of all devices below `folder`: from `modalias`, or from `uevent` where a device has no such file (cards
-/// of an MMC host, "mmc:block"), each read once. Symbolic links are not followed because they form cycles.
+/// The aliases of all devices below `folder`: from `modalias`, or from `uevent` where a device has no such
+/// file (cards of an MMC host, "mmc:block"), each read once. Symbolic links are not followed because they
+/// form cycles.
 fn walk(
     folder: &Path,
     depth: usize,

@@ -82,7 +82,8 @@ fn active() -> String {
     std::fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default()
 }
 
-/// The console terminals: those the kernel writes to, the screen, the first serial port and the firmware's own.
+/// The console terminals: those the kernel writes to, the screen, the first serial port and the firmware's
+/// own.
 pub fn names(screen: &str) -> BTreeSet<String> {
     let firmware = spcr::console().map(|(name, _)| name);
     chosen(&active(), screen, firmware.as_deref())
@@ -106,7 +107,8 @@ fn terminal(name: &str) -> std::io::Result<File> {
         .open(format!("/dev/{name}"))
 }
 
-/// A port that is not on the kernel command line has a slow default speed. If it cannot be set it stays as it is.
+/// A port that is not on the kernel command line has a slow default speed. If it cannot be set it stays as it
+/// is.
 fn set_speed(port: &File, baud: u32) {
     use nix::sys::termios::{BaudRate, SetArg, cfsetspeed, tcgetattr, tcsetattr};
     let rate = match baud {

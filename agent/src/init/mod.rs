@@ -1,6 +1,7 @@
 //! PID 1 of the mini-os: mounts, drivers, network, clock, then the session with the server.
 //!
-//! It never returns: an error is shown on the consoles, and after a while the machine reboots and tries again.
+//! It never returns: an error is shown on the consoles, and after a while the machine reboots and tries
+//! again.
 
 mod ask;
 mod coldplug;
@@ -117,7 +118,8 @@ fn reboot_on_panic(console: Arc<dyn Console>) {
     }));
 }
 
-/// Everything from drivers to the end of the session; returns why it ended and how long to wait before the reboot.
+/// Everything from drivers to the end of the session; returns why it ended and how long to wait before the
+/// reboot.
 async fn converse(console: &Arc<dyn Console>) -> (String, Duration) {
     match prepare(console).await {
         Err(why) => (format!("FAILED: {why}"), BEFORE_RETRY),
@@ -205,7 +207,8 @@ fn set_clock(right: UnixMs, purpose: Purpose, console: &dyn Console) {
     clock::set_both(right, CLOCK_TOLERANCE, own, console);
 }
 
-/// Switches announce themselves twice a minute: the sooner the agent listens, the more the first report knows.
+/// Switches announce themselves twice a minute: the sooner the agent listens, the more the first report
+/// knows.
 async fn listen(boot: &Interface, console: &Arc<dyn Console>) {
     free_lldp(console);
     network::link_up_others(boot).await;

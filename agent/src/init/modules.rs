@@ -137,8 +137,8 @@ fn kind_of(alias: &str) -> &str {
     if kind.contains(['*', '?', '[']) { "" } else { kind }
 }
 
-/// Whether a shell pattern with `*`, `?` and `[...]` matches the whole text, as fnmatch(3) without flags. Takes at
-/// most pattern length times text length steps: only the last `*` is ever tried again.
+/// Whether a shell pattern with `*`, `?` and `[...]` matches the whole text, as fnmatch(3) without flags.
+/// Takes at most pattern length times text length steps: only the last `*` is ever tried again.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);

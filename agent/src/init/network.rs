@@ -53,7 +53,8 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
 pub struct Settings {
     pub address: Ipv4Addr,
     pub prefix: u8,
-    /// Destination, prefix length, gateway. The default route has prefix length 0; gateway 0.0.0.0 means on-link.
+    /// Destination, prefix length, gateway. The default route has prefix length 0; gateway 0.0.0.0 means
+    /// on-link.
     pub routes: Vec<(Ipv4Addr, u8, Ipv4Addr)>,
     pub dns: Vec<Ipv4Addr>,
     pub domain: Option<String>,
@@ -99,7 +100,8 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Gives it up: the lease is no longer renewed, the routes go with the link, the address with the next one.
+    /// Gives it up: the lease is no longer renewed, the routes go with the link, the address with the next
+    /// one.
     pub async fn give_up(self) {
         self.task.abort();
         let_go(&self.handle, self.index).await;
@@ -200,8 +202,9 @@ pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result
     Ok(Kept { task, handle, index })
 }
 
-/// Brings up every other physical interface, without an address: link state and LLDP frames are visible only on an
-/// interface that is up. One that cannot be brought up stays down, and the report shows it without a link.
+/// Brings up every other physical interface, without an address: link state and LLDP frames are visible only
+/// on an interface that is up. One that cannot be brought up stays down, and the report shows it without a
+/// link.
 pub async fn link_up_others(boot: &Interface) {
     let Ok(handle) = netlink() else { return };
     for other in interfaces().unwrap_or_default() {
@@ -255,8 +258,8 @@ async fn carrier(interface: &Interface, console: &dyn Console) {
     }
 }
 
-/// Renews the lease until the machine reboots. An expired address stays until there is a new one: without any address the
-/// machine could not even report the problem.
+/// Renews the lease until the machine reboots. An expired address stays until there is a new one: without any
+/// address the machine could not even report the problem.
 async fn keep(
     mut client: DhcpV4Client,
     handle: Handle,

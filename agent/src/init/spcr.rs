@@ -1,5 +1,6 @@
-//! The firmware's own console, from ACPI's Serial Port Console Redirection Table (Microsoft, revision 1.10). It finds
-//! the remote console where that is not the port on the kernel command line. Pure except for [`console`].
+//! The firmware's own console, from ACPI's Serial Port Console Redirection Table (Microsoft, revision 1.10).
+//! It finds the remote console where that is not the port on the kernel command line. Pure except for
+//! [`console`].
 
 use std::path::Path;
 
@@ -12,7 +13,8 @@ const TABLE: &str = "/sys/firmware/acpi/tables/SPCR";
 /// The port as the table describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Port {
-    /// The file below /sys/class/tty that holds the address: `port` for ports in I/O space, `iomem_base` for others.
+    /// The file below /sys/class/tty that holds the address: `port` for ports in I/O space, `iomem_base` for
+    /// others.
     file: &'static str,
     address: u64,
     /// Bits per second; absent: keep the firmware's setting.

@@ -58,8 +58,8 @@ fn mount_one(kind: &str, at: &str, flags: MsFlags, options: Option<&str>) -> Res
     }
 }
 
-/// Reaps orphaned zombies; never returns. Children started by this program are awaited by their starter: only a
-/// process that is still a zombie after a whole round is an orphan.
+/// Reaps orphaned zombies; never returns. Children started by this program are awaited by their starter: only
+/// a process that is still a zombie after a whole round is an orphan.
 pub async fn reap_orphans() -> Infallible {
     let mut seen: Option<Pid> = None;
     loop {

@@ -43,7 +43,8 @@ impl Default for FirstBoot {
     }
 }
 
-/// Maximum number of starts of one script: a run cut off by a power loss or crash is repeated, but not without end.
+/// Maximum number of starts of one script: a run cut off by a power loss or crash is repeated, but not
+/// without end.
 const RUNS: u32 = 3;
 /// How much of the end of a script's output is kept, in bytes.
 const OUTPUT_KEPT: usize = 16 << 10;

@@ -17,7 +17,8 @@ use crate::session::{self, Duty, Exit, Machine, Origin, Pace, ServerTime};
 pub use stored::StoredError;
 use stored::load;
 
-/// Pause after the server refused this machine. Somebody may fix that, and then the agent need not be restarted.
+/// Pause after the server refused this machine. Somebody may fix that, and then the agent need not be
+/// restarted.
 const AFTER_REFUSAL: Duration = Duration::from_secs(600);
 /// Pause after a session that could not start.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);

@@ -1,4 +1,5 @@
-//! The agent's session with the server: claim, report, assignment, in the mini-os and on the installed system.
+//! The agent's session with the server: claim, report, assignment, in the mini-os and on the installed
+//! system.
 //!
 //! [`run`] is the whole session, for real and simulated machines: everything it touches is in [`Machine`]. It
 //! ends only with an [`Exit`]; it waits for a server that is down, restarting or slow.
@@ -52,7 +53,8 @@ pub struct Machine {
     pub duty: Duty,
     /// Where progress is shown.
     pub console: Arc<dyn Console>,
-    /// Called with the server's time after a claim, and on an installed system whose own clock has lost the time.
+    /// Called with the server's time after a claim, and on an installed system whose own clock has lost the
+    /// time.
     pub server_time: Option<ServerTime>,
     /// Timeouts and intervals.
     pub pace: Pace,
@@ -196,7 +198,8 @@ async fn talk(machine: &Machine) -> Result<Infallible, Exit> {
     }
 }
 
-/// Exchanges the ticket for a certificate. The key is made once: a claim whose answer was lost is repeated with it.
+/// Exchanges the ticket for a certificate. The key is made once: a claim whose answer was lost is repeated
+/// with it.
 async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Credentials, Exit> {
     let key = credentials::make_key().map_err(impossible)?;
     let request = ClaimRequest {

@@ -1,4 +1,5 @@
-//! One-shot tasks that the server requests while the machine waits. They write to no disk and change nothing installed.
+//! One-shot tasks that the server requests while the machine waits. They write to no disk and change nothing
+//! installed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

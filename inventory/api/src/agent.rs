@@ -1,7 +1,8 @@
 //! The agent's conversation with the server. Paths are under `/agent/v1` of the TLS port.
 //!
 //! `POST claim` (no client certificate) -> `POST report` -> `GET assignment` (long poll) -> `POST step`,
-//! `POST progress` -> reboot -> `POST report`, `GET assignment`, `POST verification` -> `GET assignment` for life.
+//! `POST progress` -> reboot -> `POST report`, `GET assignment`, `POST verification` -> `GET assignment` for
+//! life.
 
 use std::fmt;
 
@@ -11,8 +12,8 @@ use crate::check::CheckResult;
 use crate::id::{Mac, MachineId, PlanId, UnixMs};
 use crate::plan::{InstallPlan, Mount};
 
-/// `POST claim`: trades the boot ticket for a machine certificate. The same ticket with the same key may be sent
-/// again (a lost answer); with another key it is an alarm.
+/// `POST claim`: trades the boot ticket for a machine certificate. The same ticket with the same key may be
+/// sent again (a lost answer); with another key it is an alarm.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimRequest {
     /// The boot ticket from the kernel arguments.
@@ -86,8 +87,8 @@ pub struct ReportResponse {
     pub page_url: Option<String>,
 }
 
-/// `GET assignment?wait=SECONDS&seen=SEQ`: what to do now. Answers at once if `seq` differs from `seen`, else when it changes or
-/// the wait ends.
+/// `GET assignment?wait=SECONDS&seen=SEQ`: what to do now. Answers at once if `seq` differs from `seen`, else
+/// when it changes or the wait ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AssignmentResponse {
@@ -113,8 +114,9 @@ pub enum Assignment {
         /// The plan.
         plan: Box<InstallPlan>,
     },
-    /// Erase what the plan wrote (signatures, partition tables, discard), then ask again. The outcome is reported as step 0,
-    /// name "wipe", of the plan [`WIPE_PLAN`]: starting, then wiped (with the proof) or failed.
+    /// Erase what the plan wrote (signatures, partition tables, discard), then ask again. The outcome is
+    /// reported as step 0, name "wipe", of the plan [`WIPE_PLAN`]: starting, then wiped (with the proof) or
+    /// failed.
     Wipe {
         /// The disks.
         disks: Vec<crate::plan::DiskTarget>,
@@ -124,7 +126,8 @@ pub enum Assignment {
         /// A sentence for the console.
         message: String,
     },
-    /// Verify the installed system against the request, run first-boot scripts that have not run, send the verification.
+    /// Verify the installed system against the request, run first-boot scripts that have not run, send the
+    /// verification.
     Verify {
         /// The plan it was installed from.
         plan: PlanId,
@@ -148,8 +151,8 @@ pub enum Assignment {
 /// The plan id of a wipe in a [`StepReport`]: a wipe has no plan.
 pub const WIPE_PLAN: &str = "wipe";
 
-/// Bytes that a wipe zeroes at either end of a disk, if the disk is large enough: partition tables, boot loaders, labels of RAID,
-/// LVM and ZFS.
+/// Bytes that a wipe zeroes at either end of a disk, if the disk is large enough: partition tables, boot
+/// loaders, labels of RAID, LVM and ZFS.
 pub const WIPE_ENDS: u64 = 16 << 20;
 
 /// Bytes from `from` up to, not including, `to`.
@@ -175,7 +178,8 @@ pub struct WipedDisk {
     pub partitions: u32,
     /// The disk accepted a discard of all its blocks. What they read as afterwards is up to the disk.
     pub discarded: bool,
-    /// Ranges that were overwritten with zeros and read back from the medium as zeros: in order, without overlaps.
+    /// Ranges that were overwritten with zeros and read back from the medium as zeros: in order, without
+    /// overlaps.
     pub zeroed: Vec<ByteRange>,
 }
 

@@ -293,8 +293,8 @@ pub struct BootArgs {
     pub purpose: Purpose,
 }
 
-/// Word of a kernel command line that is the same for all machines: base URLs of boot services, separated by commas. The mini-os
-/// asks one of them for its [`BootArgs`]: `GET URL/boot.args?mac=MAC`.
+/// Word of a kernel command line that is the same for all machines: base URLs of boot services, separated by
+/// commas. The mini-os asks one of them for its [`BootArgs`]: `GET URL/boot.args?mac=MAC`.
 const ASK: &str = "slipway.ask=";
 
 /// The word for these URLs.

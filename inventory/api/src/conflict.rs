@@ -63,13 +63,14 @@ pub struct ConflictResolution {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "resolution", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ResolveConflict {
-    /// They are different machines: keep both. Values that they share no longer count, so they raise no further alarm.
+    /// They are different machines: keep both. Values that they share no longer count, so they raise no
+    /// further alarm.
     Different {
         /// The other machine; absent: every open conflict of this one.
         with: Option<MachineId>,
     },
-    /// They are one machine: this enrolment is retired and its MACs go to the other one. If a machine contradicted its own past, this
-    /// names that machine: what the report says holds now.
+    /// They are one machine: this enrolment is retired and its MACs go to the other one. If a machine
+    /// contradicted its own past, this names that machine: what the report says holds now.
     Same {
         /// The enrolment to retire.
         retire: MachineId,

@@ -6,7 +6,8 @@ use crate::check::HardwareProfile;
 use crate::id::Mac;
 use crate::report::Transport;
 
-/// A deployment as requested by a person or a rule. Named ones in the configuration are *deployment profiles*.
+/// A deployment as requested by a person or a rule. Named ones in the configuration are *deployment
+/// profiles*.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeployRequest {
@@ -14,7 +15,8 @@ pub struct DeployRequest {
     pub image: String,
     /// Host name. `{serial}`, `{mac}` and `{id}` are replaced; absent: `{id}`.
     pub hostname: Option<String>,
-    /// Which disk to install on. Absent: the only built-in disk that fits the image; if there are several, one must be named.
+    /// Which disk to install on. Absent: the only built-in disk that fits the image; if there are several,
+    /// one must be named.
     pub disk: Option<DiskChoice>,
     /// Hardware that must be present before a disk is touched.
     pub expected: Option<HardwareProfile>,
@@ -30,9 +32,9 @@ pub struct DeployRequest {
     pub kernel_args: Vec<String>,
 }
 
-/// How the install disk is chosen. All given fields must match, and exactly one disk must remain. Disks that are not built in
-/// (USB, SD, Fibre Channel, iSCSI, NVMe over fabrics, persistent memory, removable media) are ignored unless `serial` or `wwn`
-/// names them.
+/// How the install disk is chosen. All given fields must match, and exactly one disk must remain. Disks that
+/// are not built in (USB, SD, Fibre Channel, iSCSI, NVMe over fabrics, persistent memory, removable media)
+/// are ignored unless `serial` or `wwn` names them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiskChoice {
@@ -48,7 +50,8 @@ pub struct DiskChoice {
     pub min_bytes: Option<u64>,
     /// Maximum size in bytes.
     pub max_bytes: Option<u64>,
-    /// If several disks remain, take the smallest. The choice still fails if the smallest size occurs more than once.
+    /// If several disks remain, take the smallest. The choice still fails if the smallest size occurs more
+    /// than once.
     pub smallest: bool,
 }
 
@@ -116,7 +119,8 @@ pub struct Script {
     pub run: ScriptRun,
     /// For `kept`: absolute path; absent: /usr/local/sbin/NAME.
     pub path: Option<String>,
-    /// For `kept`: every user may read and run it (mode 0755). Otherwise only root may (0700), as it may contain a secret.
+    /// For `kept`: every user may read and run it (mode 0755). Otherwise only root may (0700), as it may
+    /// contain a secret.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub everyone: bool,
 }
@@ -125,8 +129,8 @@ pub struct Script {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScriptRun {
-    /// Once, by the agent, on the first boot from disk. Its exit status is part of the verification; its file is removed
-    /// afterwards.
+    /// Once, by the agent, on the first boot from disk. Its exit status is part of the verification; its file
+    /// is removed afterwards.
     FirstBoot,
     /// Never by Slipway: it is installed for people and cron.
     Kept,

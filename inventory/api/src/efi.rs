@@ -26,8 +26,8 @@ pub fn units(value: &[u8]) -> impl Iterator<Item = u16> {
     pairs.iter().map(|pair| u16::from_le_bytes(*pair))
 }
 
-/// The description in an EFI_LOAD_OPTION: zero-terminated, after four bytes of attributes and two with the length of
-/// the path list. None if the value is shorter.
+/// The description in an EFI_LOAD_OPTION: zero-terminated, after four bytes of attributes and two with the
+/// length of the path list. None if the value is shorter.
 pub fn description(option: &[u8]) -> Option<String> {
     let text: Vec<u16> = units(option.get(6..)?).take_while(|unit| *unit != 0).collect();
     Some(String::from_utf16_lossy(&text))

@@ -5,19 +5,22 @@ use std::str::FromStr;
 
 use crate::id::{Mac, text_serde};
 
-/// The GUID of an InfiniBand port: an EUI-64. Text form: 16 lower-case hexadecimal digits, as sysfs and `ibstat` have it.
+/// The GUID of an InfiniBand port: an EUI-64. Text form: 16 lower-case hexadecimal digits, as sysfs and
+/// `ibstat` have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Guid(pub [u8; 8]);
 
 impl Guid {
-    /// The Ethernet address of the same port: the first three and the last three bytes, as NVIDIA's FlexBoot and drivers make it.
+    /// The Ethernet address of the same port: the first three and the last three bytes, as NVIDIA's FlexBoot
+    /// and drivers make it.
     pub fn mac(self) -> Mac {
         let [a, b, c, _, _, d, e, f] = self.0;
         Mac([a, b, c, d, e, f])
     }
 
-    /// The GUID at the end of a client identifier of IP over InfiniBand (RFC 4390, 2.1; `ff:<IAID>:<DUID>` with the link address
-    /// of 20 bytes, or FlexBoot's and dracut's `ff:00:00:00:00:00:02:00:00:02:c9:00:<GUID>`).
+    /// The GUID at the end of a client identifier of IP over InfiniBand (RFC 4390, 2.1; `ff:<IAID>:<DUID>`
+    /// with the link address of 20 bytes, or FlexBoot's and dracut's
+    /// `ff:00:00:00:00:00:02:00:00:02:c9:00:<GUID>`).
     pub fn of_client_id(id: &[u8]) -> Option<Guid> {
         let (_, guid) = id.split_last_chunk::<8>()?;
         (*guid != [0; 8]).then_some(Guid(*guid))
@@ -38,8 +41,8 @@ pub struct NotAGuid(String);
 impl FromStr for Guid {
     type Err = NotAGuid;
 
-    /// Reads 8 bytes, or the 20 of a link address (RFC 4391, 9.1.1), whose last 8 are the GUID; in hexadecimal with or without
-    /// `0x`, with colons, hyphens or dots between digits.
+    /// Reads 8 bytes, or the 20 of a link address (RFC 4391, 9.1.1), whose last 8 are the GUID; in
+    /// hexadecimal with or without `0x`, with colons, hyphens or dots between digits.
     fn from_str(text: &str) -> Result<Guid, NotAGuid> {
         let bad = || NotAGuid(text.chars().take(80).collect());
         let body = text.strip_prefix("0x").unwrap_or(text);

@@ -48,8 +48,8 @@ pub enum NameError {
 impl FromStr for Mac {
     type Err = NameError;
 
-    /// Reads `52:54:00:12:34:56`, `52-54-00-12-34-56` (iPXE's `hexhyp`), `5254.0012.3456` (Cisco) or `525400123456`, in either
-    /// case.
+    /// Reads `52:54:00:12:34:56`, `52-54-00-12-34-56` (iPXE's `hexhyp`), `5254.0012.3456` (Cisco) or
+    /// `525400123456`, in either case.
     fn from_str(text: &str) -> Result<Mac, NameError> {
         let bad = || NameError::Mac(text.chars().take(40).collect());
         // Digits between two separators, and the separators that are allowed.

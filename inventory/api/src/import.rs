@@ -1,9 +1,10 @@
-//! Results of importing purchase orders, hardware profiles or racks: `POST /v1/{orders,hardware-profiles,racks}`.
+//! Results of importing purchase orders, hardware profiles or racks:
+//! `POST /v1/{orders,hardware-profiles,racks}`.
 
 use serde::{Deserialize, Serialize};
 
-/// Result of an import. A file is imported completely or not at all: a refused one is a [`crate::Problem`] that names each bad row
-/// by line and column.
+/// Result of an import. A file is imported completely or not at all: a refused one is a [`crate::Problem`]
+/// that names each bad row by line and column.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportReport {
     /// "orders", "profiles" or "racks".
@@ -44,8 +45,8 @@ pub enum Imported {
     Changed,
 }
 
-/// What was removed by `DELETE /v1/orders/{number}`, `/v1/hardware-profiles/{name}`, `/v1/racks/{room}/{rack}` and
-/// `/v1/racks/{room}/{rack}/{unit}`.
+/// What was removed by `DELETE /v1/orders/{number}`, `/v1/hardware-profiles/{name}`,
+/// `/v1/racks/{room}/{rack}` and `/v1/racks/{room}/{rack}/{unit}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
     /// The entries, e.g. "PO-7" or "R1 A07 unit 12".
@@ -65,7 +66,8 @@ pub struct Rechecks {
 pub struct GoldenProfile {
     /// Name of the profile.
     pub name: String,
-    /// Accept a machine that is not healthy; the health rules still apply to machines checked against the profile.
+    /// Accept a machine that is not healthy; the health rules still apply to machines checked against the
+    /// profile.
     #[serde(default)]
     pub accept_unhealthy: bool,
 }

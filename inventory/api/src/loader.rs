@@ -55,6 +55,7 @@ pub struct NicLoaders {
 pub struct LoaderFailure {
     /// Name of its file.
     pub loader: String,
-    /// "refused" (fetched completely, then the firmware asked again at once, as with Secure Boot) or "no-progress".
+    /// "refused" (fetched completely, then the firmware asked again at once, as with Secure Boot) or
+    /// "no-progress".
     pub reason: String,
 }

@@ -194,7 +194,8 @@ pub struct MachineFilter {
     /// Only machines with an open identity conflict.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub conflict: bool,
-    /// Words that must all occur in its id, state, name, serial number, model, address or MACs, in either case.
+    /// Words that must all occur in its id, state, name, serial number, model, address or MACs, in either
+    /// case.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub q: String,
 }

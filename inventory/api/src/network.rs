@@ -61,8 +61,8 @@ pub struct OtherServer {
 pub struct NetworkEvent {
     /// When.
     pub at: UnixMs,
-    /// Stable short code: "foreign-server", "foreign-server-gone", "address-in-use", "declined", "pool-exhausted",
-    /// "kept-for-known", "unknown-relay", "answers-for-all".
+    /// Stable short code: "foreign-server", "foreign-server-gone", "address-in-use", "declined",
+    /// "pool-exhausted", "kept-for-known", "unknown-relay", "answers-for-all".
     pub kind: String,
     /// In words.
     pub detail: String,

@@ -1,5 +1,5 @@
-//! The install plan: what the server decided, readable before it runs. The agent verifies it against the live machine and
-//! executes it step by step. The agent refuses a plan with anything unknown in it.
+//! The install plan: what the server decided, readable before it runs. The agent verifies it against the live
+//! machine and executes it step by step. The agent refuses a plan with anything unknown in it.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,8 @@ pub struct DiskTarget {
 }
 
 impl DiskTarget {
-    /// Whether a disk has the serial number and the WWN of this target, as far as the target has them. Blank ones match nothing.
+    /// Whether a disk has the serial number and the WWN of this target, as far as the target has them. Blank
+    /// ones match nothing.
     pub fn names(&self, serial: Option<&str>, wwn: Option<&str>) -> bool {
         let given = |text: Option<&str>| text.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
         let (own_serial, own_wwn) = (given(self.serial.as_deref()), given(self.wwn.as_deref()));
@@ -69,7 +70,8 @@ named! {
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     #[serde(tag = "kind", deny_unknown_fields)]
     pub enum Step {
-        /// Discards the whole disk if it supports that, and always overwrites its first and last MiB with zeros.
+        /// Discards the whole disk if it supports that, and always overwrites its first and last MiB with
+        /// zeros.
         EraseDisk {} = "erase-disk",
         /// Writes protective MBR and GPT, primary and backup.
         Partition {
@@ -87,8 +89,8 @@ named! {
             /// Volume label, at most 11 characters.
             label: String,
         } = "make-fat",
-        /// Streams a zstd-compressed ext4 image to a partition. The digests of the compressed and of the decompressed bytes are checked,
-        /// then the file system gets its UUID and grows to the partition.
+        /// Streams a zstd-compressed ext4 image to a partition. The digests of the compressed and of the
+        /// decompressed bytes are checked, then the file system gets its UUID and grows to the partition.
         WriteImage {
             /// Partition number.
             partition: u32,
@@ -97,7 +99,8 @@ named! {
             /// UUID for the file system, lower case.
             uuid: String,
         } = "write-image",
-        /// Installs the boot loader for BIOS (MBR and BIOS boot partition) and UEFI (ESP) from the image's /usr/lib/slipway/boot.
+        /// Installs the boot loader for BIOS (MBR and BIOS boot partition) and UEFI (ESP) from the image's
+        /// /usr/lib/slipway/boot.
         Bootloader {
             /// Number of the BIOS boot partition.
             bios_partition: u32,
@@ -140,10 +143,12 @@ named! {
             /// Scripts.
             scripts: Vec<Script>,
         } = "scripts",
-        /// Installs the running agent as a systemd service, with the machine's credentials and the server's address.
+        /// Installs the running agent as a systemd service, with the machine's credentials and the server's
+        /// address.
         Agent {} = "agent",
-        /// UEFI only: keeps the boot entry that this machine booted from first and adds an entry for the ESP behind it. If the firmware
-        /// refuses, that is logged and not a failure: the machine boots without it, only later.
+        /// UEFI only: keeps the boot entry that this machine booted from first and adds an entry for the ESP
+        /// behind it. If the firmware refuses, that is logged and not a failure: the machine boots without
+        /// it, only later.
         BootOrder {
             /// Number of the ESP.
             esp_partition: u32,

@@ -9,8 +9,8 @@ use crate::id::{Mac, MachineId, UnixMs};
 /// Below `/agent/v1/`: the shell of the rescue system, a static busybox. It is not secret.
 pub const SHELL_PATH: &str = "rescue/shell";
 
-/// `POST /agent/v1/rescue`, sent by a mini-os that was booted for a rescue. It has no certificate: the ticket of its boot script
-/// authenticates it, for this request only and until the rescue ends.
+/// `POST /agent/v1/rescue`, sent by a mini-os that was booted for a rescue. It has no certificate: the ticket
+/// of its boot script authenticates it, for this request only and until the rescue ends.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RescueRequest {
     /// The ticket from the kernel arguments.
@@ -67,6 +67,7 @@ pub struct RescuePassword {
     pub password: String,
     /// Until when.
     pub expires_at: UnixMs,
-    /// Seconds in which a key opens the boot menu; 0: the menu is off, and the rescue system cannot be reached.
+    /// Seconds in which a key opens the boot menu; 0: the menu is off, and the rescue system cannot be
+    /// reached.
     pub menu_seconds: u32,
 }

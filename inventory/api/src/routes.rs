@@ -1,4 +1,5 @@
-//! The requests of `/v1`. Server and client take method, path and types from this table, so that they cannot disagree.
+//! The requests of `/v1`. Server and client take method, path and types from this table, so that they cannot
+//! disagree.
 
 use std::marker::PhantomData;
 

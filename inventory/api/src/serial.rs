@@ -1,9 +1,10 @@
 //! Whether a text can be a serial number, or is only a placeholder.
 //!
-//! Sources: the SMBIOS fixtures, GLPI's list of invalid serial numbers, and the firmware defaults of AMI, Phoenix and
-//! Insyde.
+//! Sources: the SMBIOS fixtures, GLPI's list of invalid serial numbers, and the firmware defaults of AMI,
+//! Phoenix and Insyde.
 
-/// What firmware makers leave where a fact should be; seen in real tables. Lower case, without blanks and most punctuation.
+/// What firmware makers leave where a fact should be; seen in real tables. Lower case, without blanks and
+/// most punctuation.
 const PLACEHOLDERS: &[&str] = &[
     "asset",
     "assettag",
@@ -153,8 +154,8 @@ pub fn counts_as_serial(text: &str) -> bool {
     counts(text, |digits, whole| whole || digits >= 5)
 }
 
-/// Whether a text can be the tag by which people know one machine. Tags are numbered in sequence, so 1234 is a real one: only a
-/// long run of counting digits is a filler.
+/// Whether a text can be the tag by which people know one machine. Tags are numbered in sequence, so 1234 is
+/// a real one: only a long run of counting digits is a filler.
 pub fn counts_as_name(text: &str) -> bool {
     counts(text, |digits, _| digits >= 9)
 }

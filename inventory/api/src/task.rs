@@ -1,5 +1,5 @@
-//! One-shot tasks for a running agent: they come with the assignment, change no lifecycle state and have a result, which the
-//! agent sends with `POST /agent/v1/task`.
+//! One-shot tasks for a running agent: they come with the assignment, change no lifecycle state and have a
+//! result, which the agent sends with `POST /agent/v1/task`.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,13 +1,13 @@
 //! Text: what people and machines wrote, and how sizes are written.
 
-/// Whether a character is invisible, or changes how the text around it is displayed: bidirectional and zero-width characters, and
-/// the replacement character for a byte that could not be decoded.
+/// Whether a character is invisible, or changes how the text around it is displayed: bidirectional and
+/// zero-width characters, and the replacement character for a byte that could not be decoded.
 pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffd}')
 }
 
-/// Removes invisible characters, turns every kind of space into a plain one (web pages and word processors use no-break spaces) and
-/// trims. Control characters stay: the reader of an imported file reports them.
+/// Removes invisible characters, turns every kind of space into a plain one (web pages and word processors
+/// use no-break spaces) and trims. Control characters stay: the reader of an imported file reports them.
 pub fn cleaned(raw: &str) -> String {
     let kept: String = raw
         .chars()
@@ -23,8 +23,8 @@ pub fn cleaned(raw: &str) -> String {
     kept.trim().to_owned()
 }
 
-/// Whether a terminal or a page must not get this character: a control character, or one that is invisible. The replacement
-/// character shows that something was there, so it stays.
+/// Whether a terminal or a page must not get this character: a control character, or one that is invisible.
+/// The replacement character shows that something was there, so it stays.
 pub fn is_wild(c: char) -> bool {
     c.is_control() || (is_invisible(c) && c != '\u{fffd}')
 }

@@ -1,5 +1,6 @@
-//! Whether the values of a deployment can be written to the files of an installed system without changing their meaning. The
-//! server checks before it makes a plan, the agent again before it writes, both with these functions.
+//! Whether the values of a deployment can be written to the files of an installed system without changing
+//! their meaning. The server checks before it makes a plan, the agent again before it writes, both with these
+//! functions.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -309,8 +310,8 @@ pub fn hostname(name: &str) -> Result<(), Invalid> {
     )
 }
 
-/// Checks kernel arguments: they are written to grub.cfg and to a shell file, and the kernel cuts its command line at 2048 bytes
-/// (COMMAND_LINE_SIZE on x86).
+/// Checks kernel arguments: they are written to grub.cfg and to a shell file, and the kernel cuts its command
+/// line at 2048 bytes (COMMAND_LINE_SIZE on x86).
 pub fn kernel_args(args: &[String]) -> Result<(), Invalid> {
     let word = |a: &&String| {
         !a.is_empty()

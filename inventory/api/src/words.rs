@@ -1,7 +1,7 @@
 //! Words of the wire as types.
 
-/// An enum whose values are single words on the wire. A word that is not in the list is kept in the last variant, so that a
-/// client survives a newer server.
+/// An enum whose values are single words on the wire. A word that is not in the list is kept in the last
+/// variant, so that a client survives a newer server.
 macro_rules! words {
     (
         $(#[$doc:meta])* $name:ident {

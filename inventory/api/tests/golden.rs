@@ -1,5 +1,6 @@
-//! Golden files freeze each message between agent and server, because agents installed years ago still use them. A difference here
-//! is a change of the wire format: make it additive, or give the message a new version. `SLIPWAY_BLESS=1` rewrites the files.
+//! Golden files freeze each message between agent and server, because agents installed years ago still use
+//! them. A difference here is a change of the wire format: make it additive, or give the message a new
+//! version. `SLIPWAY_BLESS=1` rewrites the files.
 
 use std::path::Path;
 

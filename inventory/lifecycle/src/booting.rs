@@ -1,5 +1,6 @@
-//! Whether a request for a boot script comes from a booting machine. Any process on a machine has its address and can send one.
-//! A DHCP request of firmware or a boot loader comes from a port that needs root, and only a booting machine sends it.
+//! Whether a request for a boot script comes from a booting machine. Any process on a machine has its address
+//! and can send one. A DHCP request of firmware or a boot loader comes from a port that needs root, and only
+//! a booting machine sends it.
 
 use inventory_api::UnixMs;
 
@@ -37,8 +38,8 @@ pub enum Held {
     Running,
 }
 
-/// Whether the machine may have a ticket now. `for_choice`: someone chose from the menu of the script just sent, which may have
-/// been the script for the disk.
+/// Whether the machine may have a ticket now. `for_choice`: someone chose from the menu of the script just
+/// sent, which may have been the script for the disk.
 ///
 /// # Errors
 /// Why not.

@@ -1,5 +1,5 @@
-//! A report is cut to a safe size while it is read. What a machine sends is untrusted: three bytes of JSON become hundreds of bytes
-//! of memory in a list of disks.
+//! A report is cut to a safe size while it is read. What a machine sends is untrusted: three bytes of JSON
+//! become hundreds of bytes of memory in a list of disks.
 
 use std::fmt;
 
@@ -21,9 +21,9 @@ const MAX_SENTENCES: usize = 32;
 /// The collector name under which cuts are reported.
 const SERVER: &str = "server";
 
-/// Reads a report. Each list is cut to [`MAX_ENTRIES`], all lists together to sixteen times that, and each text to [`MAX_TEXT`] characters;
-/// control and invisible characters are removed. Cuts are reported as problems of the collector "server". Memory stays within a
-/// small multiple of `bytes` and of these bounds.
+/// Reads a report. Each list is cut to [`MAX_ENTRIES`], all lists together to sixteen times that, and each
+/// text to [`MAX_TEXT`] characters; control and invisible characters are removed. Cuts are reported as
+/// problems of the collector "server". Memory stays within a small multiple of `bytes` and of these bounds.
 ///
 /// # Errors
 /// The bytes are not JSON, or not a report.
@@ -59,7 +59,8 @@ fn tell(report: &mut AssetReport, cut: Vec<String>) {
         }));
 }
 
-/// Copies JSON within the bounds, with a sentence for each list that was cut. Nothing is deserialized on the way.
+/// Copies JSON within the bounds, with a sentence for each list that was cut. Nothing is deserialized on the
+/// way.
 fn bounded_json(bytes: &[u8]) -> Result<(Vec<u8>, Vec<String>), serde_json::Error> {
     let mut writer = Writer::default();
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -198,8 +199,8 @@ fn is_tame(text: &str) -> bool {
     text.len() <= MAX_TEXT && !text.chars().any(is_wild)
 }
 
-/// Bounds a text of an agent outside its report as [`read_report`] does: no control or invisible characters, at most [`MAX_TEXT`]
-/// characters.
+/// Bounds a text of an agent outside its report as [`read_report`] does: no control or invisible characters,
+/// at most [`MAX_TEXT`] characters.
 pub fn bounded_text(text: &str) -> String {
     if is_tame(text) {
         return text.to_owned();

@@ -6,8 +6,8 @@ use crate::check::Outlier;
 
 /// Fewer machines cannot be compared.
 const LEAST: usize = 3;
-/// A score below this share of the median is an outlier. Machines of one kind differ by a few percent from run to run; a throttled
-/// CPU, a module in the wrong channel or a retrying disk costs a quarter or more.
+/// A score below this share of the median is an outlier. Machines of one kind differ by a few percent from
+/// run to run; a throttled CPU, a module in the wrong channel or a retrying disk costs a quarter or more.
 const SLOW: f64 = 0.8;
 /// Degrees above the median of the highest temperatures that make an outlier: a fan or the thermal paste.
 const HOT: f64 = 12.0;
@@ -76,7 +76,8 @@ fn figures(machines: &[(String, &BurnInResult)]) -> Vec<Figure> {
             "C",
         ),
     ];
-    // Disks have different serial numbers on each machine: the fastest are compared with each other, and so on.
+    // Disks have different serial numbers on each machine: the fastest are compared with each other, and so
+    // on.
     let disks: Vec<Vec<f64>> = machines.iter().map(|(_, result)| disk_scores(result)).collect();
     let most = disks.iter().map(Vec::len).max().unwrap_or(0);
     for nth in 0..most {

@@ -11,8 +11,8 @@ const MAX_WRONG: u32 = 20;
 /// Longest wait after a wrong password. Seconds.
 const LONGEST_WAIT: u64 = 60;
 
-/// Whether a machine in this state may boot the choice. In a transient state it may not: another boot would make the state run into
-/// its deadline.
+/// Whether a machine in this state may boot the choice. In a transient state it may not: another boot would
+/// make the state run into its deadline.
 ///
 /// # Errors
 /// Why not, and what to do.

@@ -73,8 +73,8 @@ pub fn racks(machines: &[PlacedMachine]) -> Vec<RackDelivery> {
         .collect()
 }
 
-/// The delivery of a purchase order. `machines`: the places of the rack plan that name it. `known`: whether a hardware profile
-/// exists.
+/// The delivery of a purchase order. `machines`: the places of the rack plan that name it. `known`: whether a
+/// hardware profile exists.
 pub fn of_order(order: Order, machines: Vec<PlacedMachine>, known: impl Fn(&str) -> bool) -> OrderDelivery {
     let of_item = |item: &str, count| {
         let placed = machines

@@ -1,5 +1,5 @@
-//! Events: verbs of people and rules, facts from machines and clocks. Results of other pure decisions (the check, the plan) are
-//! part of the event.
+//! Events: verbs of people and rules, facts from machines and clocks. Results of other pure decisions (the
+//! check, the plan) are part of the event.
 
 use inventory_api::agent::WipedDisk;
 use inventory_api::boot::{BootTarget, Choice};
@@ -141,7 +141,8 @@ named! {
             /// What.
             what: AtConsole,
         } = "at-console",
-        /// Fact: the state's deadline passed. The event carries it, so that a late timer cannot end another phase.
+        /// Fact: the state's deadline passed. The event carries it, so that a late timer cannot end another
+        /// phase.
         DeadlinePassed {
             /// The deadline that passed.
             deadline: UnixMs,
@@ -200,8 +201,8 @@ pub enum AfterCheck {
     },
 }
 
-/// What follows a transition. Lasting effects are committed with the transition; waking the agent comes after the commit and is not
-/// repeated after a restart, because then nobody waits.
+/// What follows a transition. Lasting effects are committed with the transition; waking the agent comes after
+/// the commit and is not repeated after a restart, because then nobody waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {

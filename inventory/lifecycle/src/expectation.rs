@@ -47,8 +47,8 @@ pub fn names(report: &AssetReport) -> MachineNames {
     }
 }
 
-/// The place of this machine among those that share a name with it: serial number before asset tag, the system's before the
-/// chassis'.
+/// The place of this machine among those that share a name with it: serial number before asset tag, the
+/// system's before the chassis'.
 pub fn place_of<'a>(names: &MachineNames, places: &'a [Placement]) -> Option<&'a Placement> {
     let by = |wanted: &[String], name: fn(&Placement) -> Option<&String>| {
         wanted.iter().find_map(|w| {
@@ -74,8 +74,8 @@ pub fn profile_name(place: &Placement, order: Option<&Order>) -> Option<String> 
         .filter(|name| !name.is_empty())
 }
 
-/// What is expected of a machine. `profile` is the one named by [`profile_name`], if it exists; `requested` comes from its deployment
-/// or rule. `None`: nothing is expected.
+/// What is expected of a machine. `profile` is the one named by [`profile_name`], if it exists; `requested`
+/// comes from its deployment or rule. `None`: nothing is expected.
 pub fn choose(
     place: Option<&Placement>,
     profile_name: Option<String>,
@@ -104,8 +104,8 @@ pub fn choose(
     Some((expectation, from))
 }
 
-/// Checks a report against the expectation. An unknown profile gives a warning: "not compared" must not read as "as ordered".
-/// `runs_on`: which system reported.
+/// Checks a report against the expectation. An unknown profile gives a warning: "not compared" must not read
+/// as "as ordered". `runs_on`: which system reported.
 pub fn check_chosen(
     expectation: &Expectation,
     from: &ExpectedFrom,

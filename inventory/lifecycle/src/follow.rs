@@ -22,13 +22,14 @@ pub enum Deployment {
     },
 }
 
-/// Whether a rule deploys the machine now: only after its first commissioning, and only if the check did not fail.
+/// Whether a rule deploys the machine now: only after its first commissioning, and only if the check did not
+/// fail.
 pub fn deploys_now(first: bool, verdict: Option<Verdict>) -> bool {
     first && verdict != Some(Verdict::Fail)
 }
 
-/// The event of a report. `finding`: the first finding of its check. `deployment`: outcome of the deployment that `decision` asks
-/// for; `None` if it was not due.
+/// The event of a report. `finding`: the first finding of its check. `deployment`: outcome of the deployment
+/// that `decision` asks for; `None` if it was not due.
 pub fn follow_report(
     machine: &MachineId,
     first: bool,

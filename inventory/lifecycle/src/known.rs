@@ -1,13 +1,15 @@
-//! Combines what two systems report about a machine: the mini-os before its deployment, the installed system after it.
+//! Combines what two systems report about a machine: the mini-os before its deployment, the installed system
+//! after it.
 
 use inventory_api::report::{AssetReport, DiskFacts, PciDevice};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The installed system's newer report, completed with what only the mini-os can see: how the firmware booted, which drivers exist,
-/// and parts and facts for which the installed kernel has no driver. The installed system wins for what it sees, and a part that
-/// it no longer sees although it has the driver is gone.
+/// The installed system's newer report, completed with what only the mini-os can see: how the firmware
+/// booted, which drivers exist, and parts and facts for which the installed kernel has no driver. The
+/// installed system wins for what it sees, and a part that it no longer sees although it has the driver is
+/// gone.
 pub fn known(mini_os: &AssetReport, installed: AssetReport) -> AssetReport {
     let mut report = installed;
     // Cards with a driver only in the mini-os: what is attached to them is not gone.
@@ -166,7 +168,8 @@ mod tests {
         }
     }
 
-    /// Debian's cloud kernel: no driver for the RAID card, the NIC, the SMBus; no IPMI, no TPM, no enclosures.
+    /// Debian's cloud kernel: no driver for the RAID card, the NIC, the SMBus; no IPMI, no TPM, no
+    /// enclosures.
     fn installed() -> AssetReport {
         let mut report = mini_os();
         report.boot = BootFacts::default();

@@ -1,6 +1,8 @@
-//! What a machine should be doing: pure decisions. No clock, no randomness, no I/O; the time and new ids are arguments.
+//! What a machine should be doing: pure decisions. No clock, no randomness, no I/O; the time and new ids are
+//! arguments.
 //!
-//! - [`transition`]: (state, event, limits, now) -> next state and actions, or [`Refused`]. The only maker of states.
+//! - [`transition`]: (state, event, limits, now) -> next state and actions, or [`Refused`]. The only maker of
+//!   states.
 //! - [`boot_target`]: what a machine in a state boots from the network.
 //! - [`verbs`]: what a user can do to a machine in a state.
 //! - [`booting`]: whether a request for a boot script comes from a booting machine.
@@ -10,7 +12,8 @@
 //! - [`check`]: expected assets against a report.
 //! - [`plan`]: report + image + request -> install plan, or the missing fact.
 //! - [`identity`]: who sent a report: a known machine, a new one, or two in conflict.
-//! - [`expectation`]: what is expected of a machine: from its place in the rack plan, else from its deployment.
+//! - [`expectation`]: what is expected of a machine: from its place in the rack plan, else from its
+//!   deployment.
 //! - [`parts`]: the parts of two reports -> what changed.
 //! - [`policy`]: rules for what a machine does on its first boot. [`follow_report`]: what follows its report.
 
@@ -51,8 +54,8 @@ pub use verbs::verbs;
 
 use inventory_api::boot::{BootTarget, Purpose};
 
-/// What a machine in this state boots from the network. `commission_unknown`: the [`Policy`]'s decision for a machine in state New;
-/// in all others the state alone decides.
+/// What a machine in this state boots from the network. `commission_unknown`: the [`Policy`]'s decision for a
+/// machine in state New; in all others the state alone decides.
 pub fn boot_target(state: &State, commission_unknown: bool) -> BootTarget {
     use state::{DeployPhase, DiskState};
     let mini_os = |purpose| BootTarget::MiniOs { purpose };

@@ -15,8 +15,8 @@ pub const MAX_PARTS: usize = 2048;
 /// One part in a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Its unique key: kind, part number and serial, in lower case. Makers number their parts independently, so the serial number
-    /// alone is not enough.
+    /// Its unique key: kind, part number and serial, in lower case. Makers number their parts independently,
+    /// so the serial number alone is not enough.
     pub key: String,
     /// What it is.
     pub kind: PartKind,
@@ -57,8 +57,8 @@ pub enum Change<'a> {
     Removed(&'a Held),
 }
 
-/// The parts of a report with a real serial number, bounded by [`MAX_PARTS`]. A serial number shown by several slots of one machine
-/// is not real; a disk with several paths is one disk.
+/// The parts of a report with a real serial number, bounded by [`MAX_PARTS`]. A serial number shown by
+/// several slots of one machine is not real; a disk with several paths is one disk.
 pub fn parts(report: &AssetReport) -> Vec<Part> {
     let report = distinct(report.clone());
     let mut found = Found::default();
@@ -83,8 +83,8 @@ pub fn parts(report: &AssetReport) -> Vec<Part> {
         found.add(PartKind::Dimm, &s.serial, &s.manufacturer, &s.part, &place);
     }
     for d in report.disks.iter().take(MAX_PARTS) {
-        // A USB stick, a card or virtual medium is not a part, and a volume of an array belongs to another machine. RAID volumes and
-        // namespaces of persistent memory consist of parts.
+        // A USB stick, a card or virtual medium is not a part, and a volume of an array belongs to another
+        // machine. RAID volumes and namespaces of persistent memory consist of parts.
         let is_none = d.transport.is_some_and(|transport| {
             transport.is_remote() || matches!(transport, Transport::Usb | Transport::Sd | Transport::Pmem)
         });
@@ -183,7 +183,8 @@ impl Found {
     }
 }
 
-/// The kinds of parts whose collector failed: if such a part is missing in the report, it was not necessarily removed.
+/// The kinds of parts whose collector failed: if such a part is missing in the report, it was not necessarily
+/// removed.
 pub fn not_looked_at(report: &AssetReport) -> Vec<PartKind> {
     use PartKind::{Board, Chassis, Cpu, Dimm, Disk, Gpu, Nic, Psu};
     let failed = |name: &str| report.problems.iter().any(|p| p.collector == name);
@@ -204,7 +205,8 @@ pub fn not_looked_at(report: &AssetReport) -> Vec<PartKind> {
     kinds
 }
 
-/// Changes of a machine's parts: removals first, then moves and new parts in the report's order. `blind`: see [`not_looked_at`].
+/// Changes of a machine's parts: removals first, then moves and new parts in the report's order. `blind`: see
+/// [`not_looked_at`].
 pub fn diff<'a>(before: &'a [Held], now: &'a [Part], blind: &[PartKind]) -> Vec<Change<'a>> {
     let had: BTreeMap<&str, &Held> = before.iter().map(|h| (h.key.as_str(), h)).collect();
     let have: HashSet<&str> = now.iter().map(|p| p.key.as_str()).collect();

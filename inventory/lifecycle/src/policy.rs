@@ -16,13 +16,13 @@ pub struct Policy {
     pub deploy: Deploys,
 }
 
-/// Which machines a rule deploys automatically. Serial number, maker and model are claims of the machine: whoever sends the ones of
-/// a rule gets its install plan, with password hashes, keys and scripts.
+/// Which machines a rule deploys automatically. Serial number, maker and model are claims of the machine:
+/// whoever sends the ones of a rule gets its install plan, with password hashes, keys and scripts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deploys {
-    /// A machine that the rack plan lists by serial number or asset tag, or that the rule names by MAC or whole serial number, and that
-    /// was not received before.
+    /// A machine that the rack plan lists by serial number or asset tag, or that the rule names by MAC or
+    /// whole serial number, and that was not received before.
     #[default]
     ExpectedOnly,
     /// Every machine that matches a rule, whoever sent the facts.
@@ -67,7 +67,8 @@ pub struct Rule {
     pub kernel_args: Vec<String>,
 }
 
-/// All given fields must match. Texts are compared as in a hardware profile: without case, and `*` matches anything.
+/// All given fields must match. Texts are compared as in a hardware profile: without case, and `*` matches
+/// anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuleMatch {
@@ -133,8 +134,8 @@ pub enum Decision {
 }
 
 impl Policy {
-    /// Called twice: before the report (`reported` false: a rule on facts from a report cannot match yet, so an undecided machine is
-    /// commissioned first) and after it.
+    /// Called twice: before the report (`reported` false: a rule on facts from a report cannot match yet, so
+    /// an undecided machine is commissioned first) and after it.
     pub fn decide(&self, facts: &MachineFacts, reported: bool) -> Decision {
         for rule in &self.rules {
             match rule_matches(&rule.matches, facts, reported) {
@@ -161,8 +162,8 @@ impl Policy {
         }
     }
 
-    /// Kernel arguments for a machine, from the first matching rule that has any. A rule on facts from a report does not match a machine
-    /// that has not reported.
+    /// Kernel arguments for a machine, from the first matching rule that has any. A rule on facts from a
+    /// report does not match a machine that has not reported.
     pub fn kernel_args(&self, facts: &MachineFacts) -> &[String] {
         let mut matching = self
             .rules
@@ -172,7 +173,8 @@ impl Policy {
         matching.next().map_or(&[], |rule| &rule.kernel_args)
     }
 
-    /// Whether a rule may deploy this machine automatically. `facts.macs`: only those that fetched a boot script.
+    /// Whether a rule may deploy this machine automatically. `facts.macs`: only those that fetched a boot
+    /// script.
     ///
     /// # Errors
     /// Why it waits for a user instead: a clause without a full stop.

@@ -22,8 +22,9 @@ pub struct Row<'a> {
     pub state: &'a State,
 }
 
-/// Whether the older of the last two rows can be dropped when `new` is recorded: the two are a boot script and a claim in either
-/// order, `new` repeats the older one, and the history still replays without it. `before`: the state before both.
+/// Whether the older of the last two rows can be dropped when `new` is recorded: the two are a boot script
+/// and a claim in either order, `new` repeats the older one, and the history still replays without it.
+/// `before`: the state before both.
 pub fn repeats(before: &State, older: Row<'_>, last: Row<'_>, new: &Event) -> bool {
     let boots = |event: &Event| matches!(event, Event::ScriptGiven { .. } | Event::Claimed);
     let (Some(first), Some(second)) = (older.event, last.event) else {

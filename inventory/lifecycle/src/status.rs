@@ -7,7 +7,8 @@ use inventory_api::machine::{MachineStatus, Verb};
 use crate::event::IDENTITY_CONFLICT;
 use crate::state::{BootPhase, DeployPhase, DiskState, Failed, Quarantined, Ready, Stage, State};
 
-/// State, phase, sentence and [`crate::verbs`]. `since` is when the state or phase began; the caller adds step progress.
+/// State, phase, sentence and [`crate::verbs`]. `since` is when the state or phase began; the caller adds
+/// step progress.
 pub fn status(state: &State, since: UnixMs, verbs: Vec<Verb>) -> MachineStatus {
     MachineStatus {
         state: state_name(state).into(),

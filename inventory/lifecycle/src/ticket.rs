@@ -82,7 +82,8 @@ pub fn judge(claim: Claim) -> Ruling {
         }
         None => {}
     }
-    // A machine fetches another script only when it boots again, and then nobody holds the older ticket any more.
+    // A machine fetches another script only when it boots again, and then nobody holds the older ticket any
+    // more.
     if claim.void && claim.newer_claimed && claim.from_holder && !claim.expired {
         return Ruling::Refuse(Refusal::Replaced);
     }

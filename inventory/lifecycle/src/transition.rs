@@ -1,5 +1,6 @@
-//! The transition function: `verbs` for what people and rules ask, `facts` for what machines and clocks report. No catch-all arms: an
-//! event lists every state or kind of transient state, so that the compiler points at a new one. Facts that every state only notes share one arm.
+//! The transition function: `verbs` for what people and rules ask, `facts` for what machines and clocks
+//! report. No catch-all arms: an event lists every state or kind of transient state, so that the compiler
+//! points at a new one. Facts that every state only notes share one arm.
 
 mod facts;
 mod verbs;

@@ -1,4 +1,5 @@
-//! What a user can do to a machine. [`transition`] decides; nothing else lists which verb belongs to which state.
+//! What a user can do to a machine. [`transition`] decides; nothing else lists which verb belongs to which
+//! state.
 
 use inventory_api::UnixMs;
 use inventory_api::machine::Verb;
@@ -20,8 +21,8 @@ pub fn event_of(verb: Verb) -> Option<Event> {
     }
 }
 
-/// Whether everything stored about a machine may be deleted: it is out of service, or its agent never reported. `seen`: its agent was
-/// heard.
+/// Whether everything stored about a machine may be deleted: it is out of service, or its agent never
+/// reported. `seen`: its agent was heard.
 pub fn may_forget(state: &State, seen: bool) -> bool {
     match state {
         State::New | State::Retired => true,
@@ -34,7 +35,8 @@ pub fn may_forget(state: &State, seen: bool) -> bool {
     }
 }
 
-/// The verbs that a machine accepts now. `seen`: its agent was heard at least once. `held`: its boot script is held back.
+/// The verbs that a machine accepts now. `seen`: its agent was heard at least once. `held`: its boot script
+/// is held back.
 pub fn verbs(state: &State, seen: bool, held: bool) -> Vec<Verb> {
     // Which verbs a state accepts depends neither on the limits nor on the time.
     let accepts = |event| transition(state, &event, &Limits::default(), UnixMs(0)).is_ok();

@@ -5,8 +5,9 @@ use inventory_api::plan::DiskTarget;
 use inventory_api::report::{AssetReport, distinct};
 use inventory_api::text::counted;
 
-/// Whether the agent's proof covers each disk to be wiped: both ends overwritten and read back. Returns a sentence about the first
-/// one that is missing. The proof is only as good as the machine's certificate: see docs/security.md.
+/// Whether the agent's proof covers each disk to be wiped: both ends overwritten and read back. Returns a
+/// sentence about the first one that is missing. The proof is only as good as the machine's certificate: see
+/// docs/security.md.
 pub fn proven(asked: &[DiskTarget], wiped: &[WipedDisk]) -> Result<(), String> {
     for disk in asked {
         let name = disk.serial.as_deref().or(disk.wwn.as_deref()).unwrap_or_default();

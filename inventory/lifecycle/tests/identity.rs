@@ -370,7 +370,8 @@ fn what_follows_from_a_report() {
     let undecided = Standing::Undecided { machine: id(1) };
     let conflict = Standing::Conflict { with: vec![id(1)] };
     let provisional = Standing::Provisional { machine: id(1) };
-    // An enrolment that never reported does not go to a machine that lists its MAC: its own report identifies it.
+    // An enrolment that never reported does not go to a machine that lists its MAC: its own report identifies
+    // it.
     let base = || Case {
         own: None,
         seen: server(1),
@@ -398,8 +399,8 @@ fn what_follows_from_a_report() {
     assert_eq!(stand(&alive, Some(900)), conflict);
     // Heard moments before the boot: did the same machine restart, or is the other one just silent?
     assert_eq!(stand(&alive, Some(960)), undecided);
-    // Serial, UUID and MACs are on labels and in packets. A sender that the known machine does not confirm is held, and only the
-    // sender (with another TPM it is a conflict).
+    // Serial, UUID and MACs are on labels and in packets. A sender that the known machine does not confirm is
+    // held, and only the sender (with another TPM it is a conflict).
     let without_tpm = || AssetReport {
         tpm: None,
         ..server(1)
@@ -715,8 +716,8 @@ proptest! {
         }
     }
 
-    /// Whatever is sent: another machine's place is taken only with a first report, while that machine is silent, and only by a
-    /// sender whose NIC that machine itself reported or who has its TPM key.
+    /// Whatever is sent: another machine's place is taken only with a first report, while that machine is
+    /// silent, and only by a sender whose NIC that machine itself reported or who has its TPM key.
     #[test]
     fn a_claim_alone_never_takes_a_place(
         own in prop::option::of(any_identity()),

@@ -374,8 +374,8 @@ fn transient(state: &State) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
-    /// Every state has a way out: a transient state has a future deadline that ends it, and `abort` ends it too; every other state
-    /// accepts a verb.
+    /// Every state has a way out: a transient state has a future deadline that ends it, and `abort` ends it
+    /// too; every other state accepts a verb.
     #[test]
     fn every_state_has_a_way_out(events in prop::collection::vec((any_event(), 0i64..100_000), 1..60)) {
         let limits = Limits::default();
@@ -410,8 +410,8 @@ proptest! {
         }
     }
 
-    /// Whatever happens, only a successful verification makes a machine Deployed, and an agent is told to write only in the phase that
-    /// follows a matching report.
+    /// Whatever happens, only a successful verification makes a machine Deployed, and an agent is told to
+    /// write only in the phase that follows a matching report.
     #[test]
     fn nothing_is_deployed_or_written_by_accident(events in prop::collection::vec(any_event(), 1..60)) {
         let limits = Limits::default();

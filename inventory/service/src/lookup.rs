@@ -7,8 +7,8 @@ use crate::Service;
 use crate::problem::{LOOKUP_NOTHING, Result};
 
 impl Service {
-    /// What `key` stands for: a machine's id, MAC, serial number or asset tag, the serial number or asset tag of a
-    /// machine that the rack plan awaits, or a part's serial number.
+    /// What `key` stands for: a machine's id, MAC, serial number or asset tag, the serial number or asset tag
+    /// of a machine that the rack plan awaits, or a part's serial number.
     ///
     /// # Errors
     /// 404 if nothing is known of it.

@@ -16,7 +16,8 @@ use crate::problem::{Result, problem};
 /// Longest page token, in bytes.
 const MAX_TOKEN: usize = 4096;
 
-/// An item of a list that is read completely. The list is in the order of the keys, or its order never changes.
+/// An item of a list that is read completely. The list is in the order of the keys, or its order never
+/// changes.
 pub trait Listed {
     /// Tells the item from all others of its list.
     fn key(&self) -> String;

@@ -14,9 +14,10 @@ use super::sql::Value;
 
 /// A write transaction. Nothing of it is visible before [`Change::commit`]; dropped, it is rolled back.
 ///
-/// sqlx's own transaction is not used: when a COMMIT fails (a full disk), it returns the only write connection to the pool with the
-/// transaction still open, and nothing can be written before a restart. Here a connection whose transaction was not committed is
-/// closed, which rolls it back, and the pool opens another.
+/// sqlx's own transaction is not used: when a COMMIT fails (a full disk), it returns the only write
+/// connection to the pool with the transaction still open, and nothing can be written before a restart. Here
+/// a connection whose transaction was not committed is closed, which rolls it back, and the pool opens
+/// another.
 pub struct Change {
     reader: Reader,
     committed: bool,

@@ -122,8 +122,8 @@ impl Reader {
             .await
     }
 
-    /// Machines in service that share values with an identity, and the fields. A value that more than twenty share decides
-    /// nothing: the rest is left out.
+    /// Machines in service that share values with an identity, and the fields. A value that more than twenty
+    /// share decides nothing: the rest is left out.
     pub async fn sharers(&self, identity: &Identity) -> Result<BTreeMap<MachineId, BTreeSet<Field>>> {
         let mut found: BTreeMap<MachineId, BTreeSet<Field>> = BTreeMap::new();
         for field in Field::ALL {
@@ -229,8 +229,8 @@ impl Change {
         self.run(sql, &[&id, &at, &resolution, &actor]).await
     }
 
-    /// Moves the MACs of an enrolment to the machine that it turned out to be, and points there. Its history, reports and all else
-    /// stay with it.
+    /// Moves the MACs of an enrolment to the machine that it turned out to be, and points there. Its history,
+    /// reports and all else stay with it.
     pub async fn fold(&mut self, from: &MachineId, into: &MachineId) -> Result<()> {
         self.search_changed(from);
         self.search_changed(into);

@@ -20,8 +20,8 @@ pub enum Written {
     Same,
 }
 
-/// A place of the rack plan, and the machine that has its serial number or else its asset tag. A name of a retired
-/// machine passes on to the machine that has it now.
+/// A place of the rack plan, and the machine that has its serial number or else its asset tag. A name of a
+/// retired machine passes on to the machine that has it now.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct PlacedRow {
     /// The place.

@@ -33,7 +33,8 @@ pub struct ReportRow {
 /// What is known of a machine by its newest reports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredReport {
-    /// The newest report; one of the installed system is completed by the mini-os's (see [`lifecycle::known`]).
+    /// The newest report; one of the installed system is completed by the mini-os's (see
+    /// [`lifecycle::known`]).
     pub report: AssetReport,
     /// Which system the facts of the boot come from: `Installed` if no report of the mini-os is kept.
     pub runs_on: RunsOn,
@@ -46,8 +47,9 @@ pub struct StoredReport {
 /// [`RunsOn::Installed`] in the table; everything else is the mini-os.
 const INSTALLED: &str = "installed";
 
-/// The newest report of each system, of the machines that a condition between the two parts selects. A report from before systems
-/// were told apart counts as the mini-os's if it knows the boot NIC, which only the mini-os does (0020_systems.sql).
+/// The newest report of each system, of the machines that a condition between the two parts selects. A report
+/// from before systems were told apart counts as the mini-os's if it knows the boot NIC, which only the
+/// mini-os does (0020_systems.sql).
 const NEWEST_OF_SYSTEMS: (&str, &str) = (
     "(SELECT machine, nonce FROM
         (SELECT machine, nonce, row_number() OVER (PARTITION BY machine, runs_on ORDER BY seq DESC, at DESC) AS age
@@ -160,7 +162,8 @@ impl Reader {
         self.row(sql, &[id, &nonce]).await
     }
 
-    /// The disks that the newest wipe of a machine proved empty, if we wrote nothing to its disks since and nobody doubted it.
+    /// The disks that the newest wipe of a machine proved empty, if we wrote nothing to its disks since and
+    /// nobody doubted it.
     pub async fn newest_wipe(&self, id: &MachineId) -> Result<Vec<WipedDisk>> {
         let sql = "SELECT event FROM history WHERE machine = $1
             AND event_name IN ('wipe-done', 'wipe-doubted', 'deploy', 'step-starting') ORDER BY seq DESC LIMIT 1";
@@ -172,7 +175,8 @@ impl Reader {
 }
 
 impl Change {
-    /// Stores a report. The text of old ones and the oldest nonces are deleted, but never the newest of each system.
+    /// Stores a report. The text of old ones and the oldest nonces are deleted, but never the newest of each
+    /// system.
     pub async fn put_report(
         &mut self,
         id: &MachineId,
@@ -270,8 +274,8 @@ impl Change {
         Ok(())
     }
 
-    /// Stores a deployment: its request in place of the one before, its plan, and the host name. The oldest plans of the machine
-    /// are deleted.
+    /// Stores a deployment: its request in place of the one before, its plan, and the host name. The oldest
+    /// plans of the machine are deleted.
     pub async fn put_deployment(
         &mut self,
         id: &MachineId,
@@ -291,8 +295,8 @@ impl Change {
         self.put_hostname(id, Some(&plan.hostname)).await
     }
 
-    /// The deployment of a machine is over: deletes its host name and blanks password hashes and scripts in its plans and its
-    /// request.
+    /// The deployment of a machine is over: deletes its host name and blanks password hashes and scripts in
+    /// its plans and its request.
     pub async fn forget_deployment(&mut self, id: &MachineId) -> Result<()> {
         self.put_hostname(id, None).await?;
         let plans = "SELECT plan FROM plans WHERE machine = $1";

@@ -30,7 +30,8 @@ const TABLES: [&str; 20] = [
 ];
 
 impl Reader {
-    /// Enrolments that nobody asked for, that never claimed, and that were enrolled and last booted before `before`.
+    /// Enrolments that nobody asked for, that never claimed, and that were enrolled and last booted before
+    /// `before`.
     pub async fn never_claimed(&self, before: UnixMs) -> Result<Vec<MachineId>> {
         self.column(
             "SELECT id FROM machines WHERE known = 0 AND enrolled_at < $1 AND coalesce(booted_at, 0) < $1
@@ -45,8 +46,8 @@ impl Reader {
 }
 
 impl Change {
-    /// Deletes a machine and all that is kept of it. False: another enrolment was folded into it, and its id still says who that
-    /// one is.
+    /// Deletes a machine and all that is kept of it. False: another enrolment was folded into it, and its id
+    /// still says who that one is.
     pub async fn forget(&mut self, id: &MachineId) -> Result<bool> {
         let folded = "SELECT count(*) FROM machines WHERE folded_into = $1";
         if self.count(folded, &[id]).await? > 0 {

@@ -1,5 +1,5 @@
-//! The only SQL: SQLite. Reads go through a pool, writes through one connection and `BEGIN IMMEDIATE`, so that no other writer
-//! makes a [`Change`] fail half-way. What can be read stands once, in [`Reader`].
+//! The only SQL: SQLite. Reads go through a pool, writes through one connection and `BEGIN IMMEDIATE`, so
+//! that no other writer makes a [`Change`] fail half-way. What can be read stands once, in [`Reader`].
 
 mod change;
 mod conflicts;
@@ -194,8 +194,8 @@ impl Store {
     }
 }
 
-/// Plans hold password hashes: only the owner may read the file, whatever the mode of the directory. SQLite gives its side files
-/// the mode of the database.
+/// Plans hold password hashes: only the owner may read the file, whatever the mode of the directory. SQLite
+/// gives its side files the mode of the database.
 fn private_file(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     let file = std::fs::OpenOptions::new()

@@ -52,7 +52,8 @@ pub struct MachineRow {
     pub names: SmbiosNames,
     /// Host name of the current plan.
     pub hostname: Option<String>,
-    /// MACs by which it fetched a boot script, the NIC that booted last first. They decide whose script it is.
+    /// MACs by which it fetched a boot script, the NIC that booted last first. They decide whose script it
+    /// is.
     #[sqlx(skip)]
     pub macs: Vec<Mac>,
     /// Other MACs that its newest report lists. They are a claim and open nothing.
@@ -130,7 +131,8 @@ const IN_CONFLICT: &str = "SELECT machine FROM conflicts WHERE resolved_at IS NU
     UNION SELECT other FROM conflicts WHERE resolved_at IS NULL";
 
 impl Reader {
-    /// At most `limit` machines that pass a filter, newest first; with a cursor those after it, or the last before it.
+    /// At most `limit` machines that pass a filter, newest first; with a cursor those after it, or the last
+    /// before it.
     pub async fn machine_page(
         &self,
         filter: &MachineFilter,
@@ -275,8 +277,8 @@ impl Reader {
         Ok(false)
     }
 
-    /// Every MAC by which a known machine fetched a boot script, with the machine's host name. A machine is known once it claimed
-    /// and reported, or a person asked for it.
+    /// Every MAC by which a known machine fetched a boot script, with the machine's host name. A machine is
+    /// known once it claimed and reported, or a person asked for it.
     pub async fn macs(&self) -> Result<HashMap<Mac, Option<String>>> {
         let sql = "SELECT macs.mac, machines.hostname FROM macs JOIN machines ON machines.id = macs.machine
             WHERE machines.folded_into IS NULL AND machines.known = 1";
@@ -405,7 +407,8 @@ impl Change {
         .await
     }
 
-    /// The NIC that boots now: it becomes the first of the machine's MACs. A MAC stays with the machine that has it.
+    /// The NIC that boots now: it becomes the first of the machine's MACs. A MAC stays with the machine that
+    /// has it.
     pub async fn put_boot_mac(&mut self, id: &MachineId, mac: Mac) -> Result<()> {
         let others = "UPDATE macs SET rank = 1 WHERE machine = $1 AND mac <> $2";
         self.run(others, &[id, &mac]).await?;
@@ -437,7 +440,8 @@ impl Change {
         Ok(())
     }
 
-    /// The machine claimed and reported, or a person asked for it: from now on addresses are kept for its MACs.
+    /// The machine claimed and reported, or a person asked for it: from now on addresses are kept for its
+    /// MACs.
     pub async fn put_known(&mut self, id: &MachineId) -> Result<()> {
         self.run("UPDATE machines SET known = 1 WHERE id = $1", &[id])
             .await

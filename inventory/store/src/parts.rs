@@ -144,7 +144,8 @@ impl Reader {
         Ok(self.count(sql, &[&key, id]).await? > 0)
     }
 
-    /// At most `limit` parts of this machine that other machines show too, by the part's key; the flag: its alarm was raised.
+    /// At most `limit` parts of this machine that other machines show too, by the part's key; the flag: its
+    /// alarm was raised.
     pub async fn shared_parts(
         &self,
         id: &MachineId,

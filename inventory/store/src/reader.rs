@@ -10,8 +10,8 @@ use tokio::sync::Mutex;
 use super::Result;
 use super::sql::{Col, Column, Value, arguments};
 
-/// All that can be read. [`Store`](super::Store) dereferences to one that reads what is committed, each statement by itself;
-/// [`Change`](super::Change) to one that reads what stands in its transaction.
+/// All that can be read. [`Store`](super::Store) dereferences to one that reads what is committed, each
+/// statement by itself; [`Change`](super::Change) to one that reads what stands in its transaction.
 #[derive(Debug)]
 pub struct Reader(pub(super) Source);
 

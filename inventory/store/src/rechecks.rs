@@ -39,7 +39,8 @@ impl Reader {
 }
 
 impl Change {
-    /// Asks for machines to be checked again. A machine that waits already gets a new number: its check may be under way.
+    /// Asks for machines to be checked again. A machine that waits already gets a new number: its check may
+    /// be under way.
     pub async fn add_rechecks(&mut self, machines: &BTreeSet<MachineId>, actor: &str) -> Result<()> {
         for machine in machines {
             self.run("DELETE FROM rechecks WHERE machine = $1", &[machine])

@@ -109,7 +109,8 @@ async fn a_mac_stays_with_its_machine_and_the_boot_nic_comes_first() {
     );
 }
 
-/// S1: what a report lists opens nothing, belongs to nobody, and is dropped when the next report does not list it.
+/// S1: what a report lists opens nothing, belongs to nobody, and is dropped when the next report does not
+/// list it.
 #[tokio::test]
 async fn a_reported_mac_is_evidence_and_no_key() {
     let dir = tempfile::tempdir().unwrap();
@@ -188,7 +189,8 @@ async fn a_machine_is_forgotten_with_all_that_names_it() {
     }
 }
 
-/// A database of the version before: which MACs were heard is told by who booted last, by tickets and by rescues.
+/// A database of the version before: which MACs were heard is told by who booted last, by tickets and by
+/// rescues.
 #[tokio::test]
 async fn known_machines_still_boot_after_the_upgrade() {
     let dir = tempfile::tempdir().unwrap();
@@ -668,7 +670,8 @@ async fn lists_know_the_machines_of_a_store_from_before_them() {
     assert_eq!(store.stored_report(&id(1)).await.unwrap().unwrap().at, UnixMs(1));
 }
 
-/// The machine at a place is the one with its serial number, or else with its asset tag. A retired machine is at none.
+/// The machine at a place is the one with its serial number, or else with its asset tag. A retired machine is
+/// at none.
 #[tokio::test]
 async fn a_place_knows_the_machine_that_has_its_name() {
     let dir = tempfile::tempdir().unwrap();

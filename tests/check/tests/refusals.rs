@@ -70,8 +70,9 @@ fn agents_word(plan: &InstallPlan, report: &AssetReport) -> Result<(), Refused> 
     verify(plan, &plan.machine, &live).map(drop)
 }
 
-/// Cases 15 and 16 and similar ones: each disk that the agent or the firmware would refuse. If it is the only disk: the
-/// code and text of the refusal. Beside a larger good disk: that one is chosen, also with `smallest`.
+/// Cases 15 and 16 and similar ones: each disk that the agent or the firmware would refuse. If it is the only
+/// disk: the code and text of the refusal. Beside a larger good disk: that one is chosen, also with
+/// `smallest`.
 #[test]
 fn a_disk_that_the_agent_would_refuse_is_refused_by_the_planner() {
     use FirmwareMode::{Bios, Uefi};
@@ -200,7 +201,8 @@ fn every_refusal_of_the_agent_is_in_the_table() {
         };
         assert_eq!(plan(&same, &smallest).unwrap_err().code(), "no-disk");
     }
-    // As in case 01, an old agent lists both paths of each disk. Same WWN and serial number: one path is used.
+    // As in case 01, an old agent lists both paths of each disk. Same WWN and serial number: one path is
+    // used.
     let paths = |wwn: Option<&str>| {
         let mut disks = vec![disk("sda"), disk("sdb")];
         for d in &mut disks {

@@ -318,7 +318,8 @@ mod tests {
                 uid: Some(1),
                 ..account("root")
             },
-            // L9 of the security test: requests for system accounts' ids fail in the step, after the disk was erased.
+            // L9 of the security test: requests for system accounts' ids fail in the step, after the disk was
+            // erased.
             Account {
                 uid: Some(1),
                 ..good.clone()

@@ -106,7 +106,8 @@ fn file(root: &Root, name: &str) -> Result<Vec<u8>, StepError> {
         .ok_or_else(|| StepError::new("boot-files", format!("the image has no {path}")))
 }
 
-/// Writes MBR boot code and core.img. `disk` is the whole disk, `bios` the BIOS boot partition at byte `start`.
+/// Writes MBR boot code and core.img. `disk` is the whole disk, `bios` the BIOS boot partition at byte
+/// `start`.
 pub(crate) fn apply_bios(root: &Root, disk: &Area, bios: &Area, start: u64) -> Result<(), StepError> {
     let first_lba = start / SECTOR;
     let wrong = |e| StepError::new("boot-files", e);

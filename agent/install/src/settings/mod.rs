@@ -1,4 +1,5 @@
-//! What the installed system gets on top of its image: texts made by pure functions, written below the mounted root.
+//! What the installed system gets on top of its image: texts made by pure functions, written below the
+//! mounted root.
 //!
 //! Each file has functions that make the texts, and `apply`. `inventory_api::valid` checks the values before
 //! anything is written.
@@ -25,7 +26,8 @@ fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(60).collect::<String>())
 }
 
-/// `systemctl enable` for a unit in the image: a symlink in the target's wants. False if there is no such unit.
+/// `systemctl enable` for a unit in the image: a symlink in the target's wants. False if there is no such
+/// unit.
 fn enable(root: &Root, unit: &str, target: &str) -> Result<bool, StepError> {
     let found = [
         "/etc/systemd/system",

@@ -270,7 +270,8 @@ pub struct Server {
     pub hang: Option<usize>,
     /// Permission is refused before this step.
     pub stop: Option<u32>,
-    /// Tell the kernel about this device's partitions after they are written, for kernels that do not parse GPT.
+    /// Tell the kernel about this device's partitions after they are written, for kernels that do not parse
+    /// GPT.
     pub partx: Option<String>,
 }
 

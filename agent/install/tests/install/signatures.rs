@@ -1,5 +1,6 @@
-//! Leftovers of an earlier system at both ends of the disk and of its partitions are gone, whatever they were: libblkid
-//! finds only the new file systems (case 19: coreos/fedora-coreos-tracker#500, util-linux#1177).
+//! Leftovers of an earlier system at both ends of the disk and of its partitions are gone, whatever they
+//! were: libblkid finds only the new file systems (case 19: coreos/fedora-coreos-tracker#500,
+//! util-linux#1177).
 
 use std::fs::{File, OpenOptions};
 use std::ops::Range;

@@ -35,8 +35,9 @@ fn base() -> InstallPlan {
     plan(b"image", b"content", DISK)
 }
 
-/// Field report 24 (xcat-core#815 and #647, talos#4766, op-build#298, harvester#6909): a disk was chosen by /dev/sdX or
-/// by the first WWN, and the wrong one was wiped. Only stable ids count, and two matching disks are refused.
+/// Field report 24 (xcat-core#815 and #647, talos#4766, op-build#298, harvester#6909): a disk was chosen by
+/// /dev/sdX or by the first WWN, and the wrong one was wiped. Only stable ids count, and two matching disks
+/// are refused.
 #[test]
 fn field_report_24_two_disks_that_match_are_refused_whatever_their_names() {
     let with = |name: &str, serial: Option<&str>, wwn: Option<&str>| DiskFacts {

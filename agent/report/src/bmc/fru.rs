@@ -37,7 +37,8 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Fru> {
     let board = fields(area(3), 6);
     let product = fields(area(4), 3);
     let field = |fields: &[Option<String>], n: usize| fields.get(n).cloned().flatten();
-    // Product: maker, name, part, version, serial, asset tag. Board: maker, name, serial, part. Chassis: part, serial.
+    // Product: maker, name, part, version, serial, asset tag. Board: maker, name, serial, part. Chassis:
+    // part, serial.
     let facts = FruFacts {
         name: String::new(),
         manufacturer: field(&product, 0).or(field(&board, 0)),
@@ -50,7 +51,8 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Fru> {
     (facts != FruFacts::default() || watts.is_some()).then_some(Fru { facts, watts })
 }
 
-/// The fields of an area, starting at `first`. The checksum is ignored: it is wrong in many correct inventories.
+/// The fields of an area, starting at `first`. The checksum is ignored: it is wrong in many correct
+/// inventories.
 fn fields(area: &[u8], first: usize) -> Vec<Option<String>> {
     let length = area.get(1).map_or(0, |units| usize::from(*units) * UNIT);
     let mut rest = area.get(first..length.min(area.len())).unwrap_or_default();
@@ -168,7 +170,8 @@ pub(super) mod tests {
             asset_tag: None,
         };
         assert_eq!((fru.facts, fru.watts), (expected, Some(920)));
-        // Without the product area the board area is used; truncation anywhere loses facts but does not panic.
+        // Without the product area the board area is used; truncation anywhere loses facts but does not
+        // panic.
         let whole = supply("P9201CH123");
         for end in 0..whole.len() {
             parse(&whole[..end]);

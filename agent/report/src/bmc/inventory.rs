@@ -20,7 +20,8 @@ const RECORDS: usize = 1024;
 const INVENTORIES: usize = 48;
 /// Number of newest event log entries kept.
 const EVENTS: usize = 32;
-/// A log with up to this many entries is walked from its start; in a longer one the newest are found by number.
+/// A log with up to this many entries is walked from its start; in a longer one the newest are found by
+/// number.
 const WALKED: u16 = 256;
 /// Bytes per partial read; some BMCs have 32-byte buffers including the header.
 const PIECE: u8 = 16;
@@ -253,7 +254,8 @@ fn is_supply(sensor: &Sensor) -> bool {
     (sensor.kind, sensor.reading) == (POWER_SUPPLY, sdr::SENSOR_SPECIFIC)
 }
 
-/// Power supplies from status sensors and inventories, one per entity instance. For machines whose SMBIOS lists none.
+/// Power supplies from status sensors and inventories, one per entity instance. For machines whose SMBIOS
+/// lists none.
 fn power_supplies(
     sensors: &[(&Sensor, Option<Reading>)],
     units: Vec<(Option<(u8, u8)>, Fru)>,
@@ -265,7 +267,8 @@ fn power_supplies(
         let Some(states) = reading.map(|reading| reading.states) else {
             continue;
         };
-        // Table 42-3, type 08h: 0 present, 1 failed, 2 about to fail, 3 to 5 input lost or out of range, 6 wrong configuration.
+        // Table 42-3, type 08h: 0 present, 1 failed, 2 about to fail, 3 to 5 input lost or out of range, 6
+        // wrong configuration.
         let can_tell = sensor.states & 1 == 1;
         let present = (can_tell || states & 1 == 1 || states & 0x7e != 0).then_some(states & 0x7f != 0);
         supply.present = supply.present.max(present);

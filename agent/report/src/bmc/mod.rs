@@ -69,7 +69,8 @@ fn ask(bmc: &mut impl Requests, problems: &mut Problems) -> Option<BmcFacts> {
         if !is_lan {
             continue;
         }
-        // NetFn 0Ch Transport, command 02h Get LAN Configuration Parameters (23.2): 3 address, 4 its source, 5 MAC.
+        // NetFn 0Ch Transport, command 02h Get LAN Configuration Parameters (23.2): 3 address, 4 its source,
+        // 5 MAC.
         let mut parameter = |number: u8| bmc.ask(0x0c, 0x02, &[channel, number, 0, 0]).ok();
         let lan = decode::Lan::new(
             parameter(3).as_deref(),
@@ -109,7 +110,8 @@ pub fn identify(roots: &Roots, seconds: u32) -> Result<(), IdentifyError> {
     locate(&mut device, seconds).map_err(failed)
 }
 
-/// NetFn 00h Chassis, command 04h Chassis Identify (28.5): interval in seconds, then bit 0 "until switched off".
+/// NetFn 00h Chassis, command 04h Chassis Identify (28.5): interval in seconds, then bit 0 "until switched
+/// off".
 fn locate(bmc: &mut impl Requests, seconds: u32) -> std::io::Result<()> {
     let request: &[u8] = match u8::try_from(seconds) {
         Ok(seconds) => &[seconds],
@@ -130,7 +132,8 @@ mod tests {
     impl Requests for Bmc {
         fn ask(&mut self, netfn: u8, command: u8, data: &[u8]) -> io::Result<Vec<u8>> {
             match (netfn, command, data) {
-                // Of a Supermicro X11: device 20h, revision 1, firmware 1.73, IPMI 2.0, maker 10876, product 2404.
+                // Of a Supermicro X11: device 20h, revision 1, firmware 1.73, IPMI 2.0, maker 10876, product
+                // 2404.
                 (0x06, 0x01, _) => Ok(vec![
                     0x20, 1, 1, 0x73, 2, 0xbf, 0x7c, 0x2a, 0, 0x64, 9, 0, 0, 0, 0,
                 ]),

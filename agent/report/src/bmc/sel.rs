@@ -1,4 +1,5 @@
-//! Describes entries of the system event log (IPMI 2.0, chapter 32). Pure; layout and names come from ipmi-rs-core.
+//! Describes entries of the system event log (IPMI 2.0, chapter 32). Pure; layout and names come from
+//! ipmi-rs-core.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -68,7 +69,8 @@ mod tests {
     #[test]
     fn events_in_words_with_the_sensors_name() {
         let names = BTreeMap::from([(0x52, "PS1 Status".to_owned())]);
-        // Of a PowerEdge: power supply 1 lost its input, 2026-03-01 12:00:00; then an ECC error of a module without a clock.
+        // Of a PowerEdge: power supply 1 lost its input, 2026-03-01 12:00:00; then an ECC error of a module
+        // without a clock.
         let entry = |stamp: u32, kind: u8, number: u8, direction: u8, data: u8| {
             let [a, b, c, d] = stamp.to_le_bytes();
             [

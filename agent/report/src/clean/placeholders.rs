@@ -1,6 +1,8 @@
-//! Recognises texts that mean "no value": the name of the field itself, "not supported", "to be filled". Pure.
+//! Recognises texts that mean "no value": the name of the field itself, "not supported", "to be filled".
+//! Pure.
 
-/// Words for fields. A text of only these, and of words for the part the field belongs to, is the field's own name.
+/// Words for fields. A text of only these, and of words for the part the field belongs to, is the field's own
+/// name.
 const FIELDS: &str = "asset designation family id location manufacture manufacturer model name num number \
                       part partnum sernum ser serial sku string tag vendor version";
 /// The subset that never appears in a version, model or place, so that even with a number it is not a fact:
@@ -48,7 +50,8 @@ pub(super) fn says_not(text: &str) -> bool {
     says && is_short(text)
 }
 
-/// "System SKU Number", "Type2 - Board Chassis Location", "PROC1_PART_NUM", "DIMM_A1_AssetTag", "XXX_ASSET_NUM".
+/// "System SKU Number", "Type2 - Board Chassis Location", "PROC1_PART_NUM", "DIMM_A1_AssetTag",
+/// "XXX_ASSET_NUM".
 fn names_the_field(text: &str, words: &[String]) -> bool {
     let joined = text.contains('_') || words.iter().any(|word| split(word).0 == "dimm");
     let mut fields = 0;

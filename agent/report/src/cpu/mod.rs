@@ -1,4 +1,5 @@
-//! Processors as the kernel sees them: /proc/cpuinfo and sysfs. Facts an architecture does not provide stay absent.
+//! Processors as the kernel sees them: /proc/cpuinfo and sysfs. Facts an architecture does not provide stay
+//! absent.
 
 mod arm;
 mod caches;

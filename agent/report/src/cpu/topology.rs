@@ -7,7 +7,8 @@ use super::super::roots::{Roots, attribute, number};
 use super::count;
 use super::info::Kind;
 
-/// Where one thread is. Ids are unique only within the level above; the kernel's sibling lists are globally unique.
+/// Where one thread is. Ids are unique only within the level above; the kernel's sibling lists are globally
+/// unique.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Place {
     /// physical_package_id; -1 if the firmware does not provide it (ARM and RISC-V without a PPTT).

@@ -1,5 +1,6 @@
-//! Queries to a live disk: SCSI and ATA commands through SG_IO, NVMe admin commands through ioctl. They are read-only;
-//! data flows only from the device. The only action started here is a self-test ([`super::self_test`]).
+//! Queries to a live disk: SCSI and ATA commands through SG_IO, NVMe admin commands through ioctl. They are
+//! read-only; data flows only from the device. The only action started here is a self-test
+//! ([`super::self_test`]).
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -170,7 +171,8 @@ pub(super) fn open(device: &Path) -> io::Result<File> {
 }
 
 fn ata_health(file: &File, identity: Option<&AtaIdentity>, block: u64) -> io::Result<Option<DiskHealth>> {
-    // SMART: command B0h with LBA C24Fxxh; D0h READ DATA, D1h READ THRESHOLDS, D5h READ LOG, DAh RETURN STATUS.
+    // SMART: command B0h with LBA C24Fxxh; D0h READ DATA, D1h READ THRESHOLDS, D5h READ LOG, DAh RETURN
+    // STATUS.
     let Some(smart) = read(file, &smart_command(PIO_IN, 0xd0, 1, 0), 512)?
         .as_deref()
         .and_then(ata::Smart::parse)
@@ -238,7 +240,8 @@ fn scsi_health(file: &File) -> io::Result<Option<DiskHealth>> {
             scsi::add(page, &data, &mut health);
         }
     }
-    // READ DEFECT DATA (10): the grown list in bytes-from-index format; its four-byte header has the total length.
+    // READ DEFECT DATA (10): the grown list in bytes-from-index format; its four-byte header has the total
+    // length.
     let defects = run(file, &[0x37, 0, 0x08 | 0x04, 0, 0, 0, 0, 0, 4, 0], 4)?;
     if defects.well || defects.is_recovered() {
         health.reallocated_sectors = scsi::grown_defects(&defects.data);
@@ -283,7 +286,8 @@ const NON_DATA: u8 = 3 << 1;
 const PIO_IN: u8 = 4 << 1;
 const EXTEND: u8 = 1;
 
-/// ATA PASS-THROUGH (16): the data length is in the count field, in 512-byte blocks; data comes from the device.
+/// ATA PASS-THROUGH (16): the data length is in the count field, in 512-byte blocks; data comes from the
+/// device.
 fn ata_command(protocol: u8, command: u8, feature: u8, count: u8, lba: u32) -> [u8; 16] {
     let [low, middle, high, _] = lba.to_le_bytes();
     let mut out = [0_u8; 16];

@@ -86,7 +86,8 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
-    /// From the parameter data: address of the last block, then block length. None if too short or implausible.
+    /// From the parameter data: address of the last block, then block length. None if too short or
+    /// implausible.
     pub fn parse(data: &[u8]) -> Option<Capacity> {
         let capacity = Capacity {
             blocks: big_endian(data.get(..8)?).checked_add(1)?,

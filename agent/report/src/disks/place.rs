@@ -42,7 +42,8 @@ fn up_to<'a>(path: &'a Path, prefix: &str) -> Option<&'a Path> {
         .last()
 }
 
-/// The folder with the attributes of a transport class, for the last path component that starts with `prefix`.
+/// The folder with the attributes of a transport class, for the last path component that starts with
+/// `prefix`.
 fn of_class(roots: &Roots, path: &Path, prefix: &str, class: &str) -> Option<PathBuf> {
     let part = path.ancestors().find(|p| file_name(p).starts_with(prefix))?;
     let inside = roots.sys(part).join(class).join(file_name(part));
@@ -76,7 +77,8 @@ pub(super) fn by_path(roots: &Roots, path: &Path, block: &Path) -> Option<String
     Some(parts.join("-"))
 }
 
-/// The last function of each unbroken run of functions; a bridge with its own PCI domain (VMD) starts another run.
+/// The last function of each unbroken run of functions; a bridge with its own PCI domain (VMD) starts another
+/// run.
 fn pci_parts(path: &Path) -> Vec<String> {
     let mut runs: Vec<String> = Vec::new();
     let mut before = false;

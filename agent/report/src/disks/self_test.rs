@@ -1,4 +1,5 @@
-//! A disk's built-in self-test, on demand. It runs inside the disk, which stays usable; the report shows the result.
+//! A disk's built-in self-test, on demand. It runs inside the disk, which stays usable; the report shows the
+//! result.
 
 use std::io;
 use std::path::PathBuf;

@@ -83,8 +83,9 @@ fn text(value: &[u8]) -> Option<String> {
     clean::text(&String::from_utf8_lossy(value))
 }
 
-/// The name of a chassis or port. Its first byte is the kind; `mac` and `address` are the kinds for a MAC and a network
-/// address. The others are text, some only by convention (Juniper writes a port's SNMP index as text).
+/// The name of a chassis or port. Its first byte is the kind; `mac` and `address` are the kinds for a MAC and
+/// a network address. The others are text, some only by convention (Juniper writes a port's SNMP index as
+/// text).
 fn name(value: &[u8], mac: u8, address: u8) -> Option<String> {
     match value.split_first()? {
         (kind, name) if *kind == mac => Some(Mac(name.try_into().ok()?).to_string()),

@@ -26,7 +26,8 @@ impl Slots {
         Slots(slots)
     }
 
-    /// The slot of a function, or the nearest one above it. `above` is its path of functions, root port first.
+    /// The slot of a function, or the nearest one above it. `above` is its path of functions, root port
+    /// first.
     pub fn of(&self, address: &str, above: &[String]) -> Option<String> {
         std::iter::once(address)
             .chain(above.iter().rev().map(String::as_str))

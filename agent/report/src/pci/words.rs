@@ -1,5 +1,6 @@
-//! Names of PCI classes and vendors for when there is no database, as in the mini-os, to keep it small. Classes from
-//! the PCI Code and ID Assignment Specification 1.15, vendors from PCI-SIG; only those found in servers.
+//! Names of PCI classes and vendors for when there is no database, as in the mini-os, to keep it small.
+//! Classes from the PCI Code and ID Assignment Specification 1.15, vendors from PCI-SIG; only those found in
+//! servers.
 
 /// Class and subclass, four hex digits.
 const CLASSES: &[(&str, &str)] = &[

@@ -199,7 +199,8 @@ impl Controller {
                 iov_len: bytes,
             }; SGE_LIMIT],
         };
-        // SAFETY: the packet has the driver's layout; its one buffer has the stated length and outlives the call.
+        // SAFETY: the packet has the driver's layout; its one buffer has the stated length and outlives the
+        // call.
         unsafe { megasas_firmware(self.device.as_raw_fd(), &mut packet) }?;
         match packet.frame[2] {
             0 => Ok(answer),
@@ -243,7 +244,8 @@ mod tests {
         );
     }
 
-    /// A PERC with a SAS disk in enclosure 32, a SATA disk that failed, an enclosure, and a disk that does not answer.
+    /// A PERC with a SAS disk in enclosure 32, a SATA disk that failed, an enclosure, and a disk that does
+    /// not answer.
     struct Perc;
 
     fn info(id: u8, slot: u8, inquiry: &str, interface: u8, state: u8) -> Vec<u8> {

@@ -63,7 +63,8 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut Asset
     }
 }
 
-/// Removes disks that the kernel shows too: in HBA mode, or beside volumes, a controller passes single disks through.
+/// Removes disks that the kernel shows too: in HBA mode, or beside volumes, a controller passes single disks
+/// through.
 pub(super) fn without_shown(report: &mut AssetReport) {
     let shown = |disk: &DiskFacts| {
         let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;

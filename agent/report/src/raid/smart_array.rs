@@ -62,11 +62,13 @@ fn ask(controller: &mut impl Controller, end: Instant) -> io::Result<(Vec<DiskFa
     }))
 }
 
-/// Drive numbers of the disks in an extended list of physical devices: level 2 bus and target of their address.
+/// Drive numbers of the disks in an extended list of physical devices: level 2 bus and target of their
+/// address.
 pub(super) fn list(answer: &[u8]) -> Vec<u16> {
     let length = big_endian(answer.get(..4).unwrap_or_default()) as usize;
     entries(answer, length / LIST_ENTRY)
-        // Device types: 01h SATA, 02h SAS, 09h NVMe; expanders and enclosures differ. Older firmware has 00h for disks.
+        // Device types: 01h SATA, 02h SAS, 09h NVMe; expanders and enclosures differ. Older firmware has 00h
+        // for disks.
         .filter(|entry| matches!(entry[16], 0 | 1 | 2 | 9))
         .filter_map(|entry| {
             let bus = u16::from(entry[7] & 0x3f).checked_sub(1)?;
@@ -137,7 +139,8 @@ impl Controller for Device {
     fn command(&mut self, cdb: &[u8], bytes: usize) -> io::Result<Vec<u8>> {
         let mut answer = vec![0_u8; bytes];
         let mut request = [0; 20];
-        // Length of the command; a command (0) with simple queueing (4), data to the host; timeout; the command.
+        // Length of the command; a command (0) with simple queueing (4), data to the host; timeout; the
+        // command.
         (request[0], request[1]) = (cdb.len() as u8, 4 << 3 | DIRECTION_READ << 6);
         request[2..4].copy_from_slice(&TIMEOUT.to_ne_bytes());
         request[4..4 + cdb.len()].copy_from_slice(cdb);
@@ -148,7 +151,8 @@ impl Controller for Device {
             length: u16::try_from(bytes).map_err(io::Error::other)?,
             buffer: answer.as_mut_ptr(),
         };
-        // SAFETY: the command has the kernel's layout; its buffer has the stated length and outlives the call.
+        // SAFETY: the command has the kernel's layout; its buffer has the stated length and outlives the
+        // call.
         unsafe { cciss_passthru(self.0.as_raw_fd(), &mut command) }?;
         match u16::from_ne_bytes([command.error[2], command.error[3]]) {
             DONE | UNDERRUN => Ok(answer),

@@ -33,8 +33,8 @@ pub(super) fn bmc(table: &Table, problems: &mut Problems) -> Option<BmcFacts> {
     })
 }
 
-/// DSP0270: interface type, length and data of the interface, count of protocol records, then each record's type,
-/// length and data.
+/// DSP0270: interface type, length and data of the interface, count of protocol records, then each record's
+/// type, length and data.
 fn speaks_redfish(s: &Structure) -> bool {
     let found = || {
         if s.byte(0x04)? != NETWORK_HOST_INTERFACE {

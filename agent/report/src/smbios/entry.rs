@@ -6,7 +6,8 @@ use super::super::parse::{little_endian, sum};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EntryPoint {
     pub version: Option<(u8, u8)>,
-    /// Exact bytes and structures of the table (32-bit and legacy entry points; the 64-bit one has a maximum).
+    /// Exact bytes and structures of the table (32-bit and legacy entry points; the 64-bit one has a
+    /// maximum).
     pub announced: Option<Announced>,
     /// Maximum bytes of the table (64-bit entry point).
     pub most: Option<usize>,

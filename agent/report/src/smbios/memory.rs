@@ -14,9 +14,10 @@ const USE_SYSTEM_MEMORY: u8 = 3;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * 1024;
 
-/// Every array used as system memory, and all its slots: two arrays with two processors (field report 18), but not the
-/// firmware's flash chip (field report 17). A slot whose array is missing counts as system memory: VMware's slots point
-/// to a missing array. [`inventory_api::report::distinct`] decides what counts as memory, and sums it.
+/// Every array used as system memory, and all its slots: two arrays with two processors (field report 18),
+/// but not the firmware's flash chip (field report 17). A slot whose array is missing counts as system
+/// memory: VMware's slots point to a missing array. [`inventory_api::report::distinct`] decides what counts
+/// as memory, and sums it.
 pub(super) fn memory(table: &Table, problems: &mut Problems) -> MemoryFacts {
     let arrays = table.all(16, 0x0f, problems);
     let of_the_system = |array: &&Structure| array.byte(0x05) == Some(USE_SYSTEM_MEMORY);
@@ -69,7 +70,8 @@ fn slot(s: &Structure, problems: &mut Problems) -> MemorySlot {
             ..slot
         };
     }
-    // Fields introduced together are present together (table 3 of the specification); checked as dmidecode does.
+    // Fields introduced together are present together (table 3 of the specification); checked as dmidecode
+    // does.
     let mut code = |offset| s.since(0x1b)?.fact(offset, problems);
     let module = MemorySlot {
         speed_mts: s.since(0x17).and_then(|s| speed(s, 0x15, 0x54)),

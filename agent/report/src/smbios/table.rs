@@ -156,8 +156,9 @@ struct Walk {
     end: End,
 }
 
-/// Walks from structure to structure (6.1.2) and stops where dmidecode 3.6 stops: at the end-of-table structure of a
-/// 3.x table, at the announced count or length of a 2.x table, or before the first structure with broken framing.
+/// Walks from structure to structure (6.1.2) and stops where dmidecode 3.6 stops: at the end-of-table
+/// structure of a 3.x table, at the announced count or length of a 2.x table, or before the first structure
+/// with broken framing.
 fn walk(bytes: &[u8], entry: &EntryPoint) -> Walk {
     // A length of zero means none.
     let said = entry.announced.map(|a| a.bytes).filter(|bytes| *bytes != 0);

@@ -13,7 +13,8 @@ const GET_CAPABILITY: u32 = 0x17a;
 const READ_PUBLIC: u32 = 0x173;
 const CREATE_PRIMARY: u32 = 0x131;
 const FLUSH_CONTEXT: u32 = 0x165;
-/// Where makers and operating systems store the RSA endorsement key (TCG TPM v2.0 Provisioning Guidance, 7.8).
+/// Where makers and operating systems store the RSA endorsement key (TCG TPM v2.0 Provisioning Guidance,
+/// 7.8).
 const EK_HANDLE: u32 = 0x8101_0001;
 const ENDORSEMENT: u32 = 0x4000_000b;
 /// PolicySecret of the endorsement hierarchy (TCG EK Credential Profile, B.6.2).
@@ -71,7 +72,8 @@ fn create(tpm: &mut impl Commands, template: &[u8]) -> io::Result<Vec<u8>> {
     key.ok_or_else(|| invalid("CreatePrimary: not the key that was asked for"))
 }
 
-/// Templates L-1 and L-2 of the TCG EK Credential Profile: name algorithm SHA-256, restricted decryption key, AES-128-CFB.
+/// Templates L-1 and L-2 of the TCG EK Credential Profile: name algorithm SHA-256, restricted decryption key,
+/// AES-128-CFB.
 fn template(kind: u16, scheme_and_unique: &[u8]) -> Vec<u8> {
     let mut out = kind.to_be_bytes().to_vec();
     out.extend([0x00, 0x0b, 0x00, 0x03, 0x00, 0xb2, 0x00, 0x20]);

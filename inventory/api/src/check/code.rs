@@ -1,8 +1,10 @@
-//! The codes of findings. They are stable: profiles override severities by code, and histories and exports store them.
+//! The codes of findings. They are stable: profiles override severities by code, and histories and exports
+//! store them.
 
 use super::Severity;
 
-/// Each code with its severity unless the profile overrides it, and `health` if it applies whatever is expected of a machine.
+/// Each code with its severity unless the profile overrides it, and `health` if it applies whatever is
+/// expected of a machine.
 macro_rules! codes {
     (@health) => { false };
     (@health health) => { true };
@@ -12,8 +14,8 @@ macro_rules! codes {
         /// Every code.
         pub const ALL: &[&str] = &[$($text),*];
 
-        /// The severity of a code that the profile does not override. A warning: more parts than ordered, another place than
-        /// planned, or wear.
+        /// The severity of a code that the profile does not override. A warning: more parts than ordered,
+        /// another place than planned, or wear.
         pub fn severity(code: &str) -> Severity {
             match code {
                 $($text => Severity::$severity,)*

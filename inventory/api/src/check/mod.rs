@@ -85,8 +85,8 @@ pub enum Severity {
 pub struct Finding {
     /// Stable short code, one of [`code::ALL`], e.g. "dimm-missing".
     pub code: String,
-    /// Slot, bay or port exactly as the report names it; else "system", "memory", ... For a part that moved or was swapped, the place
-    /// where it belongs.
+    /// Slot, bay or port exactly as the report names it; else "system", "memory", ... For a part that moved
+    /// or was swapped, the place where it belongs.
     pub place: String,
     /// What was expected, in words.
     pub expected: String,

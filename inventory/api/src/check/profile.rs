@@ -1,10 +1,12 @@
-//! The hardware profile: what every machine of a kind must have. An absent field is not checked and never causes a finding.
+//! The hardware profile: what every machine of a kind must have. An absent field is not checked and never
+//! causes a finding.
 //!
-//! Texts are compared ignoring case and repeated spaces; `*` matches anything ("MTA36ASF8G72PZ*"). CPU models are compared
-//! without "(R)", "CPU", "@ 2.10GHz" and the like.
+//! Texts are compared ignoring case and repeated spaces; `*` matches anything ("MTA36ASF8G72PZ*"). CPU models
+//! are compared without "(R)", "CPU", "@ 2.10GHz" and the like.
 //!
-//! Lists of parts: an entry with a place (slot, bay, PCI address, ...) says what must be there; an entry without one demands
-//! `count` such parts anywhere. A list is complete: a part beyond it is a warning with its place. An empty list checks nothing.
+//! Lists of parts: an entry with a place (slot, bay, PCI address, ...) says what must be there; an entry
+//! without one demands `count` such parts anywhere. A list is complete: a part beyond it is a warning with
+//! its place. An empty list checks nothing.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,8 @@ use crate::report::{LinkLayer, MemoryClass, Transport};
 profiles! {
     /// What every machine of a kind must have.
     pub struct HardwareProfile {
-        /// Its name, which purchase orders and rack plans refer to. Empty if it is part of something with a name.
+        /// Its name, which purchase orders and rack plans refer to. Empty if it is part of something with a
+        /// name.
         pub name: String,
         /// Maker and model.
         pub system: SystemProfile,
@@ -32,8 +35,8 @@ profiles! {
         pub cpu: CpuProfile,
         /// Memory.
         pub memory: MemoryProfile,
-        /// Disks. Removable ones and those on USB, SD, eMMC, Fibre Channel, iSCSI, NVMe over fabrics and persistent memory match only an
-        /// entry that names their transport.
+        /// Disks. Removable ones and those on USB, SD, eMMC, Fibre Channel, iSCSI, NVMe over fabrics and
+        /// persistent memory match only an entry that names their transport.
         pub disks: Vec<DiskProfile>,
         /// Network ports.
         pub nics: Vec<NicProfile>,
@@ -79,13 +82,15 @@ profiles! {
         pub version: Option<String>,
         /// This version or newer.
         pub min_version: Option<String>,
-        /// Exactly this release date, as written in the table ("01/31/2022"); some makers keep one version for all releases.
+        /// Exactly this release date, as written in the table ("01/31/2022"); some makers keep one version
+        /// for all releases.
         pub date: Option<String>,
         /// This release date or newer.
         pub min_date: Option<String>,
         /// Exactly this release number ("2.17").
         pub revision: Option<String>,
-        /// This release number or newer. If several minima are given, the version decides, then the date, then the release number.
+        /// This release number or newer. If several minima are given, the version decides, then the date,
+        /// then the release number.
         pub min_revision: Option<String>,
     }
 
@@ -143,8 +148,9 @@ profiles! {
 
     /// Memory.
     pub struct MemoryProfile {
-        /// Total memory, bytes or "512 GB": persistent memory counts with its volatile part, DRAM that caches it does not count. If the
-        /// machine lists no module, the memory that the kernel sees is compared, which may be up to 10 % less.
+        /// Total memory, bytes or "512 GB": persistent memory counts with its volatile part, DRAM that caches
+        /// it does not count. If the machine lists no module, the memory that the kernel sees is compared,
+        /// which may be up to 10 % less.
         #[serde(with = "size::memory")]
         pub total: Option<u64>,
         /// Total persistent memory, bytes or "1512 GB".
@@ -166,7 +172,8 @@ profiles! {
     pub struct DimmProfile {
         /// Slot (device locator), "P1-DIMMA1".
         pub slot: Option<String>,
-        /// Bank locator, which distinguishes slots of one name. Slots of one name and bank are in the report's order.
+        /// Bank locator, which distinguishes slots of one name. Slots of one name and bank are in the
+        /// report's order.
         pub bank: Option<String>,
         /// The slot is empty.
         pub empty: bool,
@@ -199,7 +206,8 @@ profiles! {
         pub bay: Option<String>,
         /// Shelf of the bay; absent: any. Shelves with other names are in the report's order.
         pub shelf: Option<String>,
-        /// Path from the controller, if there is no bay. Its PCI address does not count, because addresses shift.
+        /// Path from the controller, if there is no bay. Its PCI address does not count, because addresses
+        /// shift.
         pub path: Option<String>,
         /// Minimum number of paths (multipath).
         pub paths: Option<u32>,
@@ -231,8 +239,8 @@ profiles! {
         pub slot: Option<String>,
         /// Port of the card.
         pub port: Option<String>,
-        /// PCI address: finds the port if no slot is known. Another address is not a finding by itself, because addresses shift when a
-        /// card is added.
+        /// PCI address: finds the port if no slot is known. Another address is not a finding by itself,
+        /// because addresses shift when a card is added.
         pub pci: Option<String>,
         /// Number in the group; absent: 1.
         pub count: Option<u32>,

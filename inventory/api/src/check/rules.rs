@@ -1,4 +1,5 @@
-//! Rules that apply whatever a machine has, and profiles that are not about parts: health, tolerance, severity, TPM, boot, links.
+//! Rules that apply whatever a machine has, and profiles that are not about parts: health, tolerance,
+//! severity, TPM, boot, links.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,6 @@
-//! Sizes as people write them: a number of bytes, or text such as "64 GiB". For memory, "64 GB" means 64 GiB, as on the label of
-//! every module; for disks, "960 GB" means 960 000 000 000 bytes, as on the label of every disk.
+//! Sizes as people write them: a number of bytes, or text such as "64 GiB". For memory, "64 GB" means 64 GiB,
+//! as on the label of every module; for disks, "960 GB" means 960 000 000 000 bytes, as on the label of every
+//! disk.
 
 use serde::de::{Deserializer, Error, Visitor};
 
@@ -22,7 +23,8 @@ pub(super) mod memory {
     }
 }
 
-/// For `deserialize_with`: the size of a disk. It is serialised as the number, because two disks of "960 GB" differ in it.
+/// For `deserialize_with`: the size of a disk. It is serialised as the number, because two disks of "960 GB"
+/// differ in it.
 pub(super) fn disk<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     bytes(from, false)
 }

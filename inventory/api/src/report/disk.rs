@@ -36,8 +36,8 @@ pub struct DiskFacts {
     pub read_only: Option<bool>,
     /// Bay or slot of an enclosure as reported by the kernel, e.g. "Slot 03"; for NVMe the PCI slot.
     pub bay: Option<String>,
-    /// Enclosure of the bay: its SES logical identifier ("5000ccab05000000"), else the address of its expander. Two shelves can number
-    /// their bays alike.
+    /// Enclosure of the bay: its SES logical identifier ("5000ccab05000000"), else the address of its
+    /// expander. Two shelves can number their bays alike.
     pub shelf: Option<String>,
     /// Path from the controller as in udev's by-path: "pci-0000:00:1f.2-ata-1".
     pub path: Option<String>,
@@ -59,7 +59,8 @@ pub struct DiskFacts {
 }
 
 impl DiskFacts {
-    /// Bytes of all namespaces together, which is what was bought. `size_bytes` covers only `name`, which a plan writes to.
+    /// Bytes of all namespaces together, which is what was bought. `size_bytes` covers only `name`, which a
+    /// plan writes to.
     pub fn capacity_bytes(&self) -> Option<u64> {
         let namespaces = self
             .namespaces
@@ -159,8 +160,8 @@ impl Transport {
 }
 
 impl DiskFacts {
-    /// The block devices of the disk that can be written independently: the disk, and each further NVMe namespace, which has the
-    /// disk's serial number and its own WWN.
+    /// The block devices of the disk that can be written independently: the disk, and each further NVMe
+    /// namespace, which has the disk's serial number and its own WWN.
     pub fn block_devices(&self) -> Vec<DiskFacts> {
         let first = DiskFacts {
             namespaces: Vec::new(),
@@ -176,7 +177,8 @@ impl DiskFacts {
         std::iter::once(first.clone()).chain(others).collect()
     }
 
-    /// How it is attached. The udev by-path name is more exact than older agents, which call network and USB disks "scsi" or "sata".
+    /// How it is attached. The udev by-path name is more exact than older agents, which call network and USB
+    /// disks "scsi" or "sata".
     pub fn attachment(&self) -> Option<Transport> {
         let path = self.path.as_deref().unwrap_or_default();
         let by_path = [
@@ -192,8 +194,9 @@ impl DiskFacts {
         }
     }
 
-    /// How it is attached if it is not built in: "by USB", "by iSCSI". `None`: built in, as far as known. A disk that is not built in
-    /// counts neither as an ordered disk nor as a disk to install on, unless it is named.
+    /// How it is attached if it is not built in: "by USB", "by iSCSI". `None`: built in, as far as known. A
+    /// disk that is not built in counts neither as an ordered disk nor as a disk to install on, unless it is
+    /// named.
     pub fn not_built_in(&self) -> Option<&'static str> {
         match self.attachment() {
             Some(Transport::Usb) => Some("by USB"),
@@ -272,8 +275,8 @@ pub struct StorageController {
     pub model: Option<String>,
     /// Firmware version, if the driver reports it.
     pub firmware: Option<String>,
-    /// Physical disks behind it that the kernel does not show, as listed by the controller. `name` is the controller's name for a
-    /// disk, e.g. "enclosure 32 slot 4".
+    /// Physical disks behind it that the kernel does not show, as listed by the controller. `name` is the
+    /// controller's name for a disk, e.g. "enclosure 32 slot 4".
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<DiskFacts>,
 }

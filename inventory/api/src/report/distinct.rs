@@ -1,5 +1,6 @@
-//! One entry per part. Kernel and firmware show some parts several times: paths to one disk, namespaces, areas of an eMMC,
-//! representors of a SmartNIC, flash chips among the memory. Here each part becomes one entry, also in reports of older agents.
+//! One entry per part. Kernel and firmware show some parts several times: paths to one disk, namespaces,
+//! areas of an eMMC, representors of a SmartNIC, flash chips among the memory. Here each part becomes one
+//! entry, also in reports of older agents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,17 +12,19 @@ const ROUNDS: usize = 8;
 
 /// Reduces a report to one entry per part. Idempotent.
 ///
-/// - Disks with the same world wide name, else the same serial number, model and size, are one disk; `name` is the first, the rest
+/// - Disks with the same world wide name, else the same serial number, model and size, are one disk; `name`
+///   is the first, the rest
 ///   are its `paths`. Disks that differ in serial number, model or size are never joined.
 /// - Namespaces of one NVMe disk become one disk with further `namespaces`.
 /// - Boot, RPMB and general purpose areas of an eMMC are dropped.
 /// - `shelf` is set if two shelves number their bays alike.
 /// - Representors and other functions of a card's embedded switch are not NICs.
-/// - Flash and ROM chips are not memory slots; `installed_bytes` counts memory, `persistent_bytes` what survives a power cut;
+/// - Flash and ROM chips are not memory slots; `installed_bytes` counts memory, `persistent_bytes` what
+///   survives a power cut;
 ///   makers and part numbers in hex are decoded.
 pub fn distinct(mut report: AssetReport) -> AssetReport {
-    // A later path can add what an earlier one lacked, so that entries join which were separate before; no real machine needs more
-    // than a few rounds.
+    // A later path can add what an earlier one lacked, so that entries join which were separate before; no
+    // real machine needs more than a few rounds.
     for _ in 0..ROUNDS {
         let before = report.disks.len();
         report.disks = namespaces_joined(paths_joined(std::mem::take(&mut report.disks)));
@@ -36,8 +39,8 @@ pub fn distinct(mut report: AssetReport) -> AssetReport {
     report
 }
 
-/// Whether a block device's name is that of a special area of an eMMC (JESD84-B51, 6.2): "mmcblk0boot1", "mmcblk0rpmb",
-/// "mmcblk0gp2".
+/// Whether a block device's name is that of a special area of an eMMC (JESD84-B51, 6.2): "mmcblk0boot1",
+/// "mmcblk0rpmb", "mmcblk0gp2".
 pub fn is_emmc_area(name: &str) -> bool {
     let Some(rest) = name.strip_prefix("mmcblk") else {
         return false;
@@ -72,8 +75,9 @@ fn paths_joined(disks: Vec<DiskFacts>) -> Vec<DiskFacts> {
     kept
 }
 
-/// The world wide name, if it can identify one disk: some makers give all disks of a series the same, with zeros after the maker's
-/// number. Names that the kernel builds from model and serial number ("t10.", "nvme.") do not count.
+/// The world wide name, if it can identify one disk: some makers give all disks of a series the same, with
+/// zeros after the maker's number. Names that the kernel builds from model and serial number ("t10.",
+/// "nvme.") do not count.
 fn world_name(disk: &DiskFacts) -> Option<String> {
     let name = disk.wwn.as_deref()?.to_ascii_lowercase();
     let (kind, id) = name.split_once('.')?;
@@ -119,7 +123,8 @@ fn is_same(one: &DiskFacts, other: &DiskFacts) -> bool {
     if let (Some(a), Some(b)) = (world_name(one), world_name(other)) {
         return a == b;
     }
-    // By serial number. Volumes of a RAID controller, and virtual disks of one controller, can share the controller's.
+    // By serial number. Volumes of a RAID controller, and virtual disks of one controller, can share the
+    // controller's.
     let may_share = both().any(|disk| disk.raid_volume == Some(true))
         || (one.pci == other.pci && both().any(|d| matches!(d.transport, None | Some(Transport::Scsi))));
     let namespace = |disk: &DiskFacts| nvme_numbers(&disk.name).map(|(_, namespace)| namespace);
@@ -134,7 +139,8 @@ fn contradict(one: &Option<String>, other: &Option<String>) -> bool {
     matches!((one, other), (Some(a), Some(b)) if !a.trim().eq_ignore_ascii_case(b.trim()))
 }
 
-/// Whether two names of one kind differ. One path may show a world wide name and the other one that the kernel built.
+/// Whether two names of one kind differ. One path may show a world wide name and the other one that the
+/// kernel built.
 fn names_contradict(one: &DiskFacts, other: &DiskFacts) -> bool {
     let kind = |disk: &DiskFacts| Some(disk.wwn.as_deref()?.split('.').next()?.to_ascii_lowercase());
     kind(one) == kind(other) && contradict(&one.wwn, &other.wwn)
@@ -167,7 +173,8 @@ fn nvme_numbers(name: &str) -> Option<(u32, u32)> {
     Some((controller.parse().ok()?, namespace.parse().ok()?))
 }
 
-/// Moves namespaces under the first one of their disk. Namespaces of another machine (NVMe over fabrics) are separate volumes.
+/// Moves namespaces under the first one of their disk. Namespaces of another machine (NVMe over fabrics) are
+/// separate volumes.
 fn namespaces_joined(disks: Vec<DiskFacts>) -> Vec<DiskFacts> {
     let mut kept: Vec<DiskFacts> = Vec::with_capacity(disks.len());
     let mut by_controller: BTreeMap<u32, usize> = BTreeMap::new();
@@ -214,7 +221,8 @@ fn namespaces_joined(disks: Vec<DiskFacts>) -> Vec<DiskFacts> {
     kept
 }
 
-/// Sets `shelf` if two disks have the same bay name: the address of the expander, else "1", "2" in the order of the controllers.
+/// Sets `shelf` if two disks have the same bay name: the address of the expander, else "1", "2" in the order
+/// of the controllers.
 fn number_shelves(disks: &mut [DiskFacts]) {
     let in_shelf = |disk: &DiskFacts| {
         disk.bay.is_some()
@@ -260,12 +268,14 @@ fn hide_shown(report: &mut AssetReport) {
     }
 }
 
-/// Kind of a port of an embedded switch, from its name (the kernel's `phys_port_name`, Documentation/networking/devlink).
+/// Kind of a port of an embedded switch, from its name (the kernel's `phys_port_name`,
+/// Documentation/networking/devlink).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Port {
     /// "p0", "p0s1": a port with a socket for a cable.
     Uplink,
-    /// "pf0", "c2pf0": a function of the card. On the card's own system it represents the host's port; on the host it is a port.
+    /// "pf0", "c2pf0": a function of the card. On the card's own system it represents the host's port; on the
+    /// host it is a port.
     Function,
     /// "pf0vf1", "c1pf0sf3", "pf0hpf": represents a function behind the switch.
     Representor,

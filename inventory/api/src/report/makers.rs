@@ -1,7 +1,8 @@
-//! Makers of memory modules. Firmware writes the maker in words or as a JEDEC number (JEP106) in several notations, and some
-//! append more. Used by both agent and check.
+//! Makers of memory modules. Firmware writes the maker in words or as a JEDEC number (JEP106) in several
+//! notations, and some append more. Used by both agent and check.
 //!
-//! No crate has just the numbers: JEP106 lists 1,700 makers, of which those below make memory modules or their chips.
+//! No crate has just the numbers: JEP106 lists 1,700 makers, of which those below make memory modules or
+//! their chips.
 
 use crate::serial::bare;
 
@@ -56,8 +57,9 @@ const WORDS: &[(&str, &str)] = &[
     ("hyundai", "SK hynix"),
 ];
 
-/// The maker meant by the text of a table: "Samsung", "Samsung(date:15/24)", "00CE00B300CE", "CE00" and "JEDEC ID:80 CE" are one.
-/// A text that is neither a known number nor starts with a known word is compared by its letters and digits.
+/// The maker meant by the text of a table: "Samsung", "Samsung(date:15/24)", "00CE00B300CE", "CE00" and
+/// "JEDEC ID:80 CE" are one. A text that is neither a known number nor starts with a known word is compared
+/// by its letters and digits.
 pub fn memory_maker(text: &str) -> String {
     // Supermicro appends the date in parentheses, others the maker of the chips.
     let words = text.split(['(', '[']).next().unwrap_or_default().trim();
@@ -77,8 +79,9 @@ pub fn memory_maker(text: &str) -> String {
     }
 }
 
-/// The name for a JEDEC number: "0x80AD", "AD00", "JEDEC ID:80 AD", "7F4F000000000000", and Dell's twelve digits, in which the
-/// makers of register and chips follow that of the module. `None`: not a number, or not of a memory maker.
+/// The name for a JEDEC number: "0x80AD", "AD00", "JEDEC ID:80 AD", "7F4F000000000000", and Dell's twelve
+/// digits, in which the makers of register and chips follow that of the module. `None`: not a number, or not
+/// of a memory maker.
 pub(super) fn by_jedec(text: &str) -> Option<&'static str> {
     let bytes = hex_bytes(text)?;
     let lookup = |bank: u8, code: u8| {
@@ -100,7 +103,8 @@ pub(super) fn by_jedec(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The bytes of a text that is only a hexadecimal number: with "0x", with "JEDEC ID:", in pairs, or four to thirty-two digits.
+/// The bytes of a text that is only a hexadecimal number: with "0x", with "JEDEC ID:", in pairs, or four to
+/// thirty-two digits.
 fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     let text = text.trim().to_ascii_uppercase();
     let named = text.strip_prefix("JEDEC").map(|rest| {
@@ -122,7 +126,8 @@ fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     hex::decode(digits).ok()
 }
 
-/// Decodes a part number that a table has as the hex of its letters: "0x4A4D383030514C452D384700000000000000".
+/// Decodes a part number that a table has as the hex of its letters:
+/// "0x4A4D383030514C452D384700000000000000".
 pub(super) fn part_in_hex(text: &str) -> Option<String> {
     /// From this many digits on, a text without "0x" can only be the hex of letters.
     const LONG: usize = 20;

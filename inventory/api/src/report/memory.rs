@@ -10,8 +10,8 @@ pub struct MemoryFacts {
     pub usable_bytes: Option<u64>,
     /// SMBIOS type 17 of every array used as system memory: one entry per slot, including empty ones.
     pub slots: Vec<MemorySlot>,
-    /// Bytes of memory that the modules provide in total; absent if no slot tells. Persistent memory counts only with its volatile
-    /// part, and the DRAM that caches it does not count.
+    /// Bytes of memory that the modules provide in total; absent if no slot tells. Persistent memory counts
+    /// only with its volatile part, and the DRAM that caches it does not count.
     pub installed_bytes: Option<u64>,
     /// Bytes that the modules keep without power in total; absent if there is no persistent memory.
     pub persistent_bytes: Option<u64>,
@@ -104,8 +104,8 @@ pub struct MemoryArray {
     pub slots: Option<u32>,
 }
 
-/// Errors that the memory controller counted since the system started. It may count ranks or channels instead of modules, so it
-/// does not tell which modules there are.
+/// Errors that the memory controller counted since the system started. It may count ranks or channels instead
+/// of modules, so it does not tell which modules there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EdacCounter {

@@ -9,8 +9,8 @@ const OPTANE_PARTS: [&str; 3] = ["NMA1X", "NMB1X", "NMC1X"];
 /// No module of a machine that boots from a network is smaller; the firmware chip is.
 const LEAST_MODULE: u64 = 64 << 20;
 
-/// Sets the class of each slot, drops flash chips, decodes makers and part numbers in hex, and sums up. The sums stay if no slot
-/// tells a size.
+/// Sets the class of each slot, drops flash chips, decodes makers and part numbers in hex, and sums up. The
+/// sums stay if no slot tells a size.
 pub(super) fn complete(memory: &mut MemoryFacts) {
     for slot in &mut memory.slots {
         slot.class = slot.class.or_else(|| class_of(slot));
@@ -71,8 +71,9 @@ fn is_optane(slot: &MemorySlot) -> bool {
     technology.contains("persistent memory") || OPTANE_PARTS.iter().any(|start| part.starts_with(start))
 }
 
-/// Sets how much of each module is memory if the table does not say: firmware before SMBIOS 3.2 has no fields for it, and the cache
-/// field is often empty in Memory Mode. Then the memory that the kernel sees shows the mode.
+/// Sets how much of each module is memory if the table does not say: firmware before SMBIOS 3.2 has no fields
+/// for it, and the cache field is often empty in Memory Mode. Then the memory that the kernel sees shows the
+/// mode.
 fn split(memory: &mut MemoryFacts) {
     let usable = memory.usable_bytes;
     let total = |of: &dyn Fn(&MemorySlot) -> bool| {

@@ -1,5 +1,5 @@
-//! The asset report: the hardware as the machine sees it. Every fact is optional; a failing collector leaves a [`CollectorProblem`],
-//! and the report is sent all the same.
+//! The asset report: the hardware as the machine sees it. Every fact is optional; a failing collector leaves
+//! a [`CollectorProblem`], and the report is sent all the same.
 
 use serde::{Deserialize, Serialize};
 

@@ -38,7 +38,8 @@ pub struct NicFacts {
     pub sriov_vfs: Option<u32>,
     /// The switch port at the other end.
     pub lldp: Option<LldpNeighbour>,
-    /// The card's firmware handles LLDP itself and this could not be switched off, so the switch cannot be heard.
+    /// The card's firmware handles LLDP itself and this could not be switched off, so the switch cannot be
+    /// heard.
     pub lldp_in_firmware: Option<bool>,
     /// The pluggable module or cable in the port.
     pub optic: Option<OpticFacts>,

@@ -172,7 +172,8 @@ pub struct TpmFacts {
     pub manufacturer: Option<String>,
     /// Firmware version.
     pub firmware: Option<String>,
-    /// SHA-256 over the public endorsement key as DER SubjectPublicKeyInfo, hex: the machine's strongest identity.
+    /// SHA-256 over the public endorsement key as DER SubjectPublicKeyInfo, hex: the machine's strongest
+    /// identity.
     pub endorsement_key_sha256: Option<String>,
 }
 

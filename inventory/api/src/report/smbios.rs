@@ -14,7 +14,8 @@ pub struct SystemFacts {
     pub version: Option<String>,
     /// Serial number.
     pub serial: Option<String>,
-    /// UUID in the notation of the SMBIOS specification (first three fields little-endian since 2.6), lower case.
+    /// UUID in the notation of the SMBIOS specification (first three fields little-endian since 2.6), lower
+    /// case.
     pub uuid: Option<String>,
     /// SKU number.
     pub sku: Option<String>,

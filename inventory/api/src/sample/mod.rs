@@ -167,7 +167,8 @@ pub fn loaders() -> LoaderOverview {
     )
 }
 
-/// The first six rows are those of an installation that runs; seconds before [`NOW`], actor, event, state, sentence.
+/// The first six rows are those of an installation that runs; seconds before [`NOW`], actor, event, state,
+/// sentence.
 const HISTORY: &str = "\
 118|boot|commission|commissioning/await-boot|Seen for the first time on network lab; rule web says: deploy profile web.
 118|boot|script-given|commissioning/booting|The boot script was given: it boots the mini-os to commission.

@@ -213,7 +213,8 @@ fn switched_off(findings: &mut Findings, wants: &[ProcessorProfile], haves: &[Pr
     }
 }
 
-/// Totals of the machine. One finding, because fewer sockets mean fewer cores, and another model has another number.
+/// Totals of the machine. One finding, because fewer sockets mean fewer cores, and another model has another
+/// number.
 fn totals(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
     let mut list = Differences::default();
     let number = |list: &mut Differences, code, what: &str, wanted, is| {

@@ -15,7 +15,8 @@ pub(super) struct Difference {
     pub unknown: bool,
 }
 
-/// Differences of one part, most significant first. Each fact has a name, which is shown if the fact is not reported.
+/// Differences of one part, most significant first. Each fact has a name, which is shown if the fact is not
+/// reported.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Differences(pub Vec<Difference>);
 
@@ -85,8 +86,8 @@ impl Differences {
         );
     }
 
-    /// Compares part number and maker. If the part number is as ordered, so is the maker, however it is written. Returns whether the
-    /// part number is as ordered.
+    /// Compares part number and maker. If the part number is as ordered, so is the maker, however it is
+    /// written. Returns whether the part number is as ordered.
     pub(super) fn part(
         &mut self,
         code: &'static str,
@@ -115,7 +116,8 @@ impl Differences {
         self.other(off.how.code(older, other), name, off.expected, found);
     }
 
-    /// The content of one finding: the known differences, or, if there are none, what is not reported. `None`: nothing differs.
+    /// The content of one finding: the known differences, or, if there are none, what is not reported.
+    /// `None`: nothing differs.
     pub(super) fn said(&self) -> Option<Difference> {
         let unknown = self.0.iter().all(|d| d.unknown);
         let told: Vec<&Difference> = self.0.iter().filter(|d| d.unknown == unknown).collect();

@@ -41,7 +41,8 @@ fn in_words(
     words_or("a module", [size.as_deref(), maker.as_deref(), part])
 }
 
-/// Modules in slots. A slot is identified by its name; if several have the same name, by name and bank, and if necessary by order.
+/// Modules in slots. A slot is identified by its name; if several have the same name, by name and bank, and
+/// if necessary by order.
 pub(super) struct Dimms {
     /// How far below the expected speed is tolerated, percent.
     pub speed_percent: u32,
@@ -135,7 +136,8 @@ impl Kind for Dimms {
     }
 }
 
-/// Compares part number and maker. Returns whether the part number is as ordered; then so is the maker, however it is written.
+/// Compares part number and maker. Returns whether the part number is as ordered; then so is the maker,
+/// however it is written.
 fn part(list: &mut Differences, want: &DimmProfile, have: &MemorySlot) -> bool {
     let before = list.0.len();
     let (parts, makers) = ((&want.part, &have.part), (&want.maker, &have.manufacturer));
@@ -171,7 +173,8 @@ fn class_name(class: MemoryClass) -> &'static str {
     }
 }
 
-/// An entry for a group without a class means plain memory: a persistent module must not replace a missing one.
+/// An entry for a group without a class means plain memory: a persistent module must not replace a missing
+/// one.
 fn class(list: &mut Differences, want: &DimmProfile, have: &MemorySlot, as_ordered: bool) {
     let placed = want.slot.is_some() || want.bank.is_some();
     let kinds = want.kind.as_deref().zip(have.kind.as_deref());

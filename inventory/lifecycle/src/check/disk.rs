@@ -11,8 +11,8 @@ use super::parts::{Kind, Place};
 use super::text::{label, near, same, words_or};
 use super::version::Fact;
 
-/// Transports of disks that are not built in or do not belong to the machine: such a disk matches only an entry that names its
-/// transport.
+/// Transports of disks that are not built in or do not belong to the machine: such a disk matches only an
+/// entry that names its transport.
 pub(super) fn needs_naming(transport: Option<Transport>) -> bool {
     use Transport::{FibreChannel, Iscsi, Mmc, NvmeOf, Pmem, Sas, Sata, Scsi, Sd, Unknown, Usb, Virtio};
     match transport {
@@ -29,8 +29,8 @@ pub(super) fn counts(disk: &DiskFacts, wants: &[DiskProfile]) -> bool {
     disk.removable != Some(true)
 }
 
-/// Splits a path into its leading PCI addresses and the rest: "pci-0000:5e:00.0-sas-phy3-lun-0". Addresses shift when a card is
-/// added.
+/// Splits a path into its leading PCI addresses and the rest: "pci-0000:5e:00.0-sas-phy3-lun-0". Addresses
+/// shift when a card is added.
 fn split_path(path: &str) -> (Option<&str>, &str) {
     let mut rest = path;
     while let Some((address, after)) = rest.strip_prefix("pci-").and_then(|rest| rest.split_once('-')) {
@@ -103,7 +103,8 @@ impl<'a> Disks<'a> {
     }
 }
 
-/// Shelves with the same name are the same; the others correspond in order, because every shelf has its own identifier.
+/// Shelves with the same name are the same; the others correspond in order, because every shelf has its own
+/// identifier.
 fn shelves<'a>(wants: &'a [DiskProfile], haves: &[&'a DiskFacts]) -> BTreeMap<&'a str, &'a str> {
     let unique = |names: &mut dyn Iterator<Item = &'a str>| {
         let mut seen: Vec<&str> = Vec::new();
@@ -195,8 +196,8 @@ impl<'a> Kind for Disks<'a> {
     }
 }
 
-/// Whether a disk of `is` bytes is sold as `wanted`, if that is a size on labels: "1.2 TB" has 1 200 243 695 616 bytes (IDEMA
-/// LBA 1-03: up to 0.1 % more than the label).
+/// Whether a disk of `is` bytes is sold as `wanted`, if that is a size on labels: "1.2 TB" has 1 200 243 695
+/// 616 bytes (IDEMA LBA 1-03: up to 0.1 % more than the label).
 fn is_labelled(is: u64, wanted: u64) -> bool {
     wanted > 0 && wanted.is_multiple_of(1_000_000_000) && is >= wanted && is - wanted <= wanted / 1000
 }

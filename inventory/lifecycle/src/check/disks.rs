@@ -22,7 +22,8 @@ fn hidden(report: &AssetReport) -> impl Iterator<Item = &DiskFacts> {
     report.controllers.iter().flat_map(|c| &c.disks)
 }
 
-/// `lacks_drivers`: a storage controller has no driver because the reporting kernel lacks it, so its disks are not visible.
+/// `lacks_drivers`: a storage controller has no driver because the reporting kernel lacks it, so its disks
+/// are not visible.
 pub(super) fn check(
     findings: &mut Findings,
     profile: &HardwareProfile,
@@ -85,8 +86,8 @@ pub(super) fn check(
     findings.too_many(code::DISK_EXTRA, "disks", haves.len(), "disks");
 }
 
-/// A profile means either the disks that the kernel shows, including RAID volumes, or the physical disks behind the controllers,
-/// whichever fits better. Never both, or a volume would replace a missing disk.
+/// A profile means either the disks that the kernel shows, including RAID volumes, or the physical disks
+/// behind the controllers, whichever fits better. Never both, or a volume would replace a missing disk.
 fn seen<'a>(
     profile: &'a HardwareProfile,
     report: &'a AssetReport,

@@ -40,8 +40,8 @@ impl<'a> Findings<'a> {
         self.add_as(code::severity(code), code, place, expected, found, sentence);
     }
 
-    /// An expected fact that is not reported. It may be right, so it is a warning unless the profile says otherwise. `label` is the place
-    /// in words.
+    /// An expected fact that is not reported. It may be right, so it is a warning unless the profile says
+    /// otherwise. `label` is the place in words.
     pub(super) fn not_reported(
         &mut self,
         code: &'static str,

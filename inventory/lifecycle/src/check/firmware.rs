@@ -1,5 +1,5 @@
-//! Firmware of machine and BMC. Version, date and release number belong to one firmware and give one finding: the version decides
-//! which is older, then the date, then the release number.
+//! Firmware of machine and BMC. Version, date and release number belong to one firmware and give one finding:
+//! the version decides which is older, then the date, then the release number.
 
 use inventory_api::check::{BmcProfile, FirmwareProfile, Severity, code};
 use inventory_api::report::AssetReport;

@@ -1,4 +1,5 @@
-//! The golden profile: made from a good machine, with what belongs to its model and nothing that belongs to the single machine.
+//! The golden profile: made from a good machine, with what belongs to its model and nothing that belongs to
+//! the single machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,9 +26,9 @@ use super::{disks, links, memory_totals, psus};
 /// Maximum characters of a text.
 const TEXT: usize = 256;
 
-/// The golden profile: exact slots, sizes, parts, speeds, models, counts and firmware. No serial numbers, MACs, temperatures, hours
-/// or boot entries. Health problems of its machine ([`super::unhealthy`]) are not part of it: the health rules stay on, and apart
-/// from their findings the report passes.
+/// The golden profile: exact slots, sizes, parts, speeds, models, counts and firmware. No serial numbers,
+/// MACs, temperatures, hours or boot entries. Health problems of its machine ([`super::unhealthy`]) are not
+/// part of it: the health rules stay on, and apart from their findings the report passes.
 pub fn golden(report: &AssetReport) -> HardwareProfile {
     let report = &prepared(report);
     let system = report.system.clone().unwrap_or_default();
@@ -321,7 +322,8 @@ fn pci(report: &AssetReport) -> Vec<PciProfile> {
         .chain(gpus)
         .chain(disks.filter(|address| nvme.contains(address)))
         .collect();
-    // A device that is counted elsewhere excludes all with its id, because a count covers all devices of an id.
+    // A device that is counted elsewhere excludes all with its id, because a count covers all devices of an
+    // id.
     let ids: BTreeSet<String> = report
         .pci
         .iter()

@@ -180,8 +180,8 @@ fn memory_lost(memory: &MemoryFacts, most_percent: u32) -> Option<u32> {
     (percent > most_percent).then_some(percent)
 }
 
-/// Classes that need a driver: storage, network, and hosts of SD cards and eMMC. Others (management, crypto, display) often have none
-/// in the mini-os.
+/// Classes that need a driver: storage, network, and hosts of SD cards and eMMC. Others (management, crypto,
+/// display) often have none in the mini-os.
 fn needs_driver(class: &str) -> bool {
     class.starts_with("01") || class.starts_with("02") || class.starts_with("0805")
 }

@@ -1,4 +1,5 @@
-//! PCIe links of GPUs and network cards: compared with the profile if it names the device, else with what card and slot support.
+//! PCIe links of GPUs and network cards: compared with the profile if it names the device, else with what
+//! card and slot support.
 
 use std::collections::BTreeSet;
 
@@ -80,8 +81,8 @@ pub(super) fn golden(report: &AssetReport) -> Vec<LinkProfile> {
     list
 }
 
-/// `by_health`: devices that the profile does not name are compared with what they support. `idles`: the reporting system may slow
-/// down links to save power.
+/// `by_health`: devices that the profile does not name are compared with what they support. `idles`: the
+/// reporting system may slow down links to save power.
 pub(super) fn check(
     findings: &mut Findings,
     wants: &[LinkProfile],

@@ -234,8 +234,8 @@ fn differs(findings: &mut Findings, names: &Names, one: &Differing) {
     });
 }
 
-/// Modules that are right but slow. If all are, that is a setting and one finding; if one module is slower by design or not as
-/// ordered, it slows down the others and is the finding.
+/// Modules that are right but slow. If all are, that is a setting and one finding; if one module is slower by
+/// design or not as ordered, it slows down the others and is the finding.
 fn speeds(findings: &mut Findings, names: &Names, mut slow: Vec<Differing>, fitting: usize, others: bool) {
     let slot = |one: &Differing| &names.1[one.have];
     let rated_less = |one: &Differing| {
@@ -262,7 +262,8 @@ fn speeds(findings: &mut Findings, names: &Names, mut slow: Vec<Differing>, fitt
     tell(findings, names, &slow);
 }
 
-/// Whether the part itself is different. The ordered part has the ordered rated speed, whatever the firmware writes.
+/// Whether the part itself is different. The ordered part has the ordered rated speed, whatever the firmware
+/// writes.
 fn slow_by_make(want: &DimmProfile, have: &MemorySlot) -> bool {
     let part = want.part.as_deref().zip(have.part.as_deref());
     !part.is_some_and(|(want, have)| super::text::same_part(want, have))

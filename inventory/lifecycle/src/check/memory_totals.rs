@@ -99,7 +99,8 @@ pub(super) fn error_correction(findings: &mut Findings, wanted: &MemoryProfile, 
     });
 }
 
-/// If SMBIOS lists no slot, the kernel's total is compared; it is lower than what is installed by what firmware and kernel reserve.
+/// If SMBIOS lists no slot, the kernel's total is compared; it is lower than what is installed by what
+/// firmware and kernel reserve.
 pub(super) fn without_slots(
     findings: &mut Findings,
     wanted: &MemoryProfile,

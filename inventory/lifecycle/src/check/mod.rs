@@ -1,7 +1,8 @@
 //! The asset check: the expected hardware against the reported, and profiles and outliers from good machines.
 //!
-//! One difference is one finding. A total does not repeat what a part explains (an empty slot), and parts that the profile does not
-//! mention give no finding. An expected fact that was not reported is a finding of its own: "unknown" is neither a pass nor a fault.
+//! One difference is one finding. A total does not repeat what a part explains (an empty slot), and parts
+//! that the profile does not mention give no finding. An expected fact that was not reported is a finding of
+//! its own: "unknown" is neither a pass nor a fault.
 
 mod alarms;
 mod cpu;
@@ -45,8 +46,8 @@ use prepare::prepared;
 
 /// Checks a report. Linear in the report except for misplaced parts, which are bounded, as are the findings.
 ///
-/// `runs_on` is the reporting system. What only the mini-os can know (boot mode, drivers for every device) is not checked against the
-/// report of an installed system, whose kernel may lack drivers on purpose.
+/// `runs_on` is the reporting system. What only the mini-os can know (boot mode, drivers for every device) is
+/// not checked against the report of an installed system, whose kernel may lack drivers on purpose.
 pub fn check(expectation: &Expectation, report: &AssetReport, runs_on: RunsOn) -> CheckResult {
     let report = &prepared(report);
     let profile = &expectation.profile;
@@ -85,7 +86,8 @@ pub fn check(expectation: &Expectation, report: &AssetReport, runs_on: RunsOn) -
     findings.result()
 }
 
-/// Health findings of a machine, whatever is expected of it. A golden profile is made from a machine that has none.
+/// Health findings of a machine, whatever is expected of it. A golden profile is made from a machine that has
+/// none.
 pub fn unhealthy(report: &AssetReport) -> Vec<Finding> {
     let mut found = check(&Expectation::default(), report, RunsOn::MiniOs).findings;
     found.retain(|finding| finding.severity > Severity::Info);

@@ -11,8 +11,8 @@ use super::pci::{Explained, id_of};
 use super::text::{label, not_below, same, words, words_or};
 use super::version::Fact;
 
-/// Ports that a profile covers: not those of USB gadgets (of a BMC, or a forgotten adapter). Built-in USB ports of small ARM boards
-/// (smsc95xx, lan78xx) count.
+/// Ports that a profile covers: not those of USB gadgets (of a BMC, or a forgotten adapter). Built-in USB
+/// ports of small ARM boards (smsc95xx, lan78xx) count.
 pub(super) fn is_fixed(nic: &NicFacts) -> bool {
     let gadget = |driver: &str| {
         driver.starts_with("cdc_")

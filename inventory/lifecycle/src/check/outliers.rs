@@ -1,4 +1,5 @@
-//! Finds machines that differ from the others with the same hardware profile, even if no rule covers the difference.
+//! Finds machines that differ from the others with the same hardware profile, even if no rule covers the
+//! difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,8 +23,9 @@ const LIMIT: usize = 1000;
 /// Maximum characters of a value.
 const VALUE: usize = 300;
 
-/// Compares machines of one hardware profile. Fewer than three give nothing. If at least three in five share a value, one that only
-/// one machine (or one in ten) has is an outlier; values that more machines share make groups.
+/// Compares machines of one hardware profile. Fewer than three give nothing. If at least three in five share
+/// a value, one that only one machine (or one in ten) has is an outlier; values that more machines share make
+/// groups.
 pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
     if machines.len() < LEAST {
         return Vec::new();

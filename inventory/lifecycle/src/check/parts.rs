@@ -1,7 +1,8 @@
-//! Matches parts of the report with entries of the profile, the same way for modules, disks, ports and power supplies.
+//! Matches parts of the report with entries of the profile, the same way for modules, disks, ports and power
+//! supplies.
 //!
-//! If places of the profile do not exist on the machine, they were renamed (a firmware update, another naming in the profile): then
-//! parts match in order, and none of them has moved.
+//! If places of the profile do not exist on the machine, they were renamed (a firmware update, another naming
+//! in the profile): then parts match in order, and none of them has moved.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -10,7 +11,8 @@ use super::text::normal;
 
 /// Maximum number of compared parts of one kind. The largest machines have a few hundred.
 pub(super) const PART_LIMIT: usize = 4096;
-/// Maximum number of compared entries without a place: a machine has a handful of different parts of one kind.
+/// Maximum number of compared entries without a place: a machine has a handful of different parts of one
+/// kind.
 pub(super) const GROUP_LIMIT: usize = 64;
 /// Maximum number of misplaced parts of one kind among which moves are searched.
 const MOVE_LIMIT: usize = 128;
@@ -88,8 +90,8 @@ pub(super) trait Kind {
     fn may_be(&self, _: &Self::Want, _: &Self::Have) -> bool {
         true
     }
-    /// Whether firmware leaves places without a name (Supermicro calls every empty memory slot "NO DIMM"): then a part without a place
-    /// may have moved.
+    /// Whether firmware leaves places without a name (Supermicro calls every empty memory slot "NO DIMM"):
+    /// then a part without a place may have moved.
     fn has_nameless_places(&self) -> bool {
         false
     }
@@ -273,7 +275,8 @@ impl<'a, K: Kind> Pairing<'a, K> {
         });
     }
 
-    /// Each group takes parts that fit, the most demanding group first, so that a less demanding one does not use up its parts.
+    /// Each group takes parts that fit, the most demanding group first, so that a less demanding one does not
+    /// use up its parts.
     fn groups(&mut self) {
         let mut short = std::mem::take(&mut self.short);
         short.retain(|(want, _)| !self.kind.wants_empty(&self.wants[*want]));
@@ -433,8 +436,8 @@ impl<'a, K: Kind> Pairing<'a, K> {
     }
 }
 
-/// Whether all names of places changed. If the report does not list empty places, a missing one may be an empty place with the same
-/// naming.
+/// Whether all names of places changed. If the report does not list empty places, a missing one may be an
+/// empty place with the same naming.
 fn are_renamed(lists_places: bool, places: &[Option<Place>], lost: &[&Place], there: &[Place]) -> bool {
     let placed = places.iter().flatten().count();
     let existing: HashSet<(&str, &str)> = there.iter().map(|p| (p.space, p.name.as_str())).collect();

@@ -69,7 +69,8 @@ pub(super) fn cabling(findings: &mut Findings, placement: &Placement, report: &A
     if plans.is_empty() {
         return;
     }
-    // A cable without a NIC: any NIC that sees the port, else any that sees another port and that no other cable names.
+    // A cable without a NIC: any NIC that sees the port, else any that sees another port and that no other
+    // cable names.
     let mut used = vec![false; nics.len()];
     let mut cables: Vec<Cable> = plans.iter().map(|plan| Cable { plan, nic: None }).collect();
     for pass in 0..3 {

@@ -138,8 +138,8 @@ impl Kind for Psus {
     }
 }
 
-/// The bay's name, else the name of the device, which is all that some firmware has. Dell's "PWR SPLY,750W,RDNT,DELTA" names the
-/// model.
+/// The bay's name, else the name of the device, which is all that some firmware has. Dell's "PWR
+/// SPLY,750W,RDNT,DELTA" names the model.
 pub(super) fn bay_of(psu: &PowerSupply) -> Option<&str> {
     let part = psu.part.as_deref();
     let is_part = |name: &&str| part.is_some_and(|part| same(part, name));

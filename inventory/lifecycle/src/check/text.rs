@@ -46,8 +46,8 @@ pub(crate) fn same(wanted: &str, found: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// As [`same`], for part numbers: another revision is the same part. Dell's "0G6W6KA01" is "0G6W6K" in revision A01; Kingston writes
-/// ".A01G", Micron the revision of the chips ("-2G9E1"), others "REV 02".
+/// As [`same`], for part numbers: another revision is the same part. Dell's "0G6W6KA01" is "0G6W6K" in
+/// revision A01; Kingston writes ".A01G", Micron the revision of the chips ("-2G9E1"), others "REV 02".
 pub(super) fn same_part(wanted: &str, found: &str) -> bool {
     same(wanted, found)
         || (!wanted.contains('*') && {
@@ -105,8 +105,8 @@ pub(super) fn is_filler(text: &str) -> bool {
     bare.is_empty() || (bare.len() > 1 && !says_something(&bare))
 }
 
-/// As [`same`], for CPU models: "Intel Xeon Gold 6130" matches "Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz". Noise words may be on one
-/// side only; a frequency on both sides must be equal.
+/// As [`same`], for CPU models: "Intel Xeon Gold 6130" matches "Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz".
+/// Noise words may be on one side only; a frequency on both sides must be equal.
 pub(super) fn same_cpu(wanted: &str, found: &str) -> bool {
     if wanted.contains('*') || compared(wanted).eq(compared(found)) {
         return same(wanted, found);

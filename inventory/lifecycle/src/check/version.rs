@@ -66,7 +66,8 @@ pub(super) fn compare(a: &str, b: &str) -> Option<Ordering> {
     Some(a.len().cmp(&b.len()))
 }
 
-/// Parses a date of firmware, month first ("01/31/2022", "Jul 26 2022") or ISO 8601; two-digit years are 1970 to 2069.
+/// Parses a date of firmware, month first ("01/31/2022", "Jul 26 2022") or ISO 8601; two-digit years are 1970
+/// to 2069.
 fn date(text: &str) -> Option<(u32, u32, u32)> {
     let words: Vec<&str> = text
         .split(['/', '-', '.', ' ', ','])
@@ -175,7 +176,8 @@ pub(super) struct Off {
     pub found: String,
 }
 
-/// Compares the facts of one firmware with exact values, then with minima; `None` if it is as expected, or nothing is expected.
+/// Compares the facts of one firmware with exact values, then with minima; `None` if it is as expected, or
+/// nothing is expected.
 pub(super) fn off(facts: &[Fact]) -> Option<Off> {
     let by_exact = exactly(facts);
     let exact = by_exact.is_some();

@@ -142,8 +142,9 @@ fn maker_name(text: &str) -> String {
     }
 }
 
-/// A UUID independent of byte order. DHCP option 97, raw SMBIOS, dmidecode before and since 2.6, and iPXE write the first three
-/// fields in one order or the other (ipxe issue 542), and IPMI sends all sixteen bytes backwards (IPMI 2.0, 20.8).
+/// A UUID independent of byte order. DHCP option 97, raw SMBIOS, dmidecode before and since 2.6, and iPXE
+/// write the first three fields in one order or the other (ipxe issue 542), and IPMI sends all sixteen bytes
+/// backwards (IPMI 2.0, 20.8).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(into = "String")]
 pub struct Uuid {
@@ -340,14 +341,16 @@ impl Identity {
         }
     }
 
-    /// Whether a field that both have is equal; `None` if one lacks it. NICs are equal if they have one in common.
+    /// Whether a field that both have is equal; `None` if one lacks it. NICs are equal if they have one in
+    /// common.
     pub(super) fn agrees(&self, other: &Identity, field: Field) -> Option<bool> {
         let (own, others) = (self.keys(field), other.keys(field));
         let both = !own.is_empty() && !others.is_empty();
         both.then(|| own.iter().any(|key| others.contains(key)))
     }
 
-    /// Whether two of its fields hold the same text: Dell's service tag is in system and chassis, and is one fact.
+    /// Whether two of its fields hold the same text: Dell's service tag is in system and chassis, and is one
+    /// fact.
     pub(super) fn same_text(&self, a: Field, b: Field) -> bool {
         matches!((self.serial(a), self.serial(b)), (Some(a), Some(b)) if a.bare == b.bare)
     }

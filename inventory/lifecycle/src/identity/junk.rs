@@ -1,7 +1,7 @@
 //! Placeholder values that many machines share. They never count.
 //!
-//! Sources: the SMBIOS fixtures, GLPI's list of invalid serial numbers, oshi issue 2417 and its links (UUIDs), and the
-//! firmware defaults of AMI, Phoenix and Insyde.
+//! Sources: the SMBIOS fixtures, GLPI's list of invalid serial numbers, oshi issue 2417 and its links
+//! (UUIDs), and the firmware defaults of AMI, Phoenix and Insyde.
 
 use inventory_api::Mac;
 use inventory_api::report::NicFacts;
@@ -56,12 +56,14 @@ const SHARED_MACS: &[&[u8]] = &[
     &[0x88, 0x88, 0x88, 0x88],
 ];
 
-/// Whether a MAC can belong to one card: not multicast, not locally administered (anyone may set those), not shared.
+/// Whether a MAC can belong to one card: not multicast, not locally administered (anyone may set those), not
+/// shared.
 pub(super) fn counts_as_mac(mac: Mac) -> bool {
     !mac.is_junk() && mac.0[0] & 2 == 0 && !SHARED_MACS.iter().any(|start| mac.0.starts_with(start))
 }
 
-/// Drivers of USB network adapters: adapters are carried from machine to machine, and BMCs show the same one everywhere.
+/// Drivers of USB network adapters: adapters are carried from machine to machine, and BMCs show the same one
+/// everywhere.
 const USB_NIC_DRIVERS: &[&str] = &[
     "aqc111",
     "asix",

@@ -1,8 +1,9 @@
 //! Who a machine is: a weighted set of facts, never one field.
 //!
-//! [`Identity::of`] takes the usable facts from a report, [`compare`] compares two identities, [`recognise`] decides whether a
-//! report comes from a known machine, and [`standing`] decides what follows for the enrolment it came through. An identity is a
-//! claim of the sender, not a proof; the caller decides what may follow from it (see docs/security.md).
+//! [`Identity::of`] takes the usable facts from a report, [`compare`] compares two identities, [`recognise`]
+//! decides whether a report comes from a known machine, and [`standing`] decides what follows for the
+//! enrolment it came through. An identity is a claim of the sender, not a proof; the caller decides what may
+//! follow from it (see docs/security.md).
 
 mod facts;
 mod junk;

@@ -7,7 +7,8 @@ use inventory_api::{Mac, MachineId};
 
 use super::facts::{Field, Identity};
 
-/// Weight that claims an identity. It must come from at least two fields; the heaviest field alone does not reach it.
+/// Weight that claims an identity. It must come from at least two fields; the heaviest field alone does not
+/// reach it.
 pub const CLAIM: u32 = 60;
 
 /// A known machine.
@@ -147,8 +148,8 @@ impl Comparison {
     }
 
     fn judge(&self, alive: bool) -> Pair {
-        // UUID and TPM key are meant to be unique. Two machines with the same one are a case for a user, although it is no reason to
-        // consider them one machine.
+        // UUID and TPM key are meant to be unique. Two machines with the same one are a case for a user,
+        // although it is no reason to consider them one machine.
         let unique = self.agree.iter().any(|f| matches!(f, Field::Uuid | Field::Tpm));
         if !self.claims() {
             return if unique { Pair::Conflict } else { Pair::Different };

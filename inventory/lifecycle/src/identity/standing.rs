@@ -1,7 +1,8 @@
-//! What follows from a report for the enrolment it came through. Everything in a report is a claim: a stranger can send the serial
-//! number, the UUID and the MACs of any machine. So a report alone never puts its sender in another machine's place. Two enrolments
-//! are one machine if each booted from a MAC that the other's report lists, or if both have the same TPM key, which is on no label
-//! and in no packet. Otherwise a user decides.
+//! What follows from a report for the enrolment it came through. Everything in a report is a claim: a
+//! stranger can send the serial number, the UUID and the MACs of any machine. So a report alone never puts
+//! its sender in another machine's place. Two enrolments are one machine if each booted from a MAC that the
+//! other's report lists, or if both have the same TPM key, which is on no label and in no packet. Otherwise a
+//! user decides.
 
 use inventory_api::{MachineId, UnixMs};
 
@@ -43,7 +44,8 @@ pub struct Situation<'a> {
     pub booted: Option<UnixMs>,
     /// Now.
     pub now: UnixMs,
-    /// A running machine is heard at least once within this many seconds, which is longer than an agent's long poll.
+    /// A running machine is heard at least once within this many seconds, which is longer than an agent's
+    /// long poll.
     pub silence_seconds: u64,
 }
 
@@ -64,8 +66,9 @@ pub enum Standing {
         /// What changed in it.
         changes: Vec<Change>,
     },
-    /// It claims to be a known machine, booted from a NIC which that one never reported. It is held until that one boots from a known
-    /// MAC and reports the new NIC, or until a user decides. The known machine is not touched.
+    /// It claims to be a known machine, booted from a NIC which that one never reported. It is held until
+    /// that one boots from a known MAC and reports the new NIC, or until a user decides. The known machine is
+    /// not touched.
     Provisional {
         /// Which.
         machine: MachineId,
@@ -185,9 +188,9 @@ pub fn standing(situation: &Situation<'_>) -> Standing {
     }
 }
 
-/// Whether a known machine's report proves that a held newcomer (see [`Standing::Provisional`]) is this machine under another NIC: it
-/// lists the MAC that the newcomer booted from, the newcomer's report listed one of its MACs, and their identities still agree.
-/// `identity` is the newcomer's.
+/// Whether a known machine's report proves that a held newcomer (see [`Standing::Provisional`]) is this
+/// machine under another NIC: it lists the MAC that the newcomer booted from, the newcomer's report listed
+/// one of its MACs, and their identities still agree. `identity` is the newcomer's.
 pub fn settles(seen: &Identity, identity: &Identity, lists_its_mac: bool, lists_ours: bool) -> bool {
     lists_its_mac && lists_ours && compare(identity, seen).claims()
 }

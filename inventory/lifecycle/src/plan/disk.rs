@@ -1,4 +1,5 @@
-//! Chooses the install disk. Never the next best one: exactly one must remain, and it must be uniquely identifiable.
+//! Chooses the install disk. Never the next best one: exactly one must remain, and it must be uniquely
+//! identifiable.
 
 use inventory_api::deploy::DiskChoice;
 use inventory_api::plan::DiskTarget;
@@ -96,8 +97,8 @@ pub(super) fn choose(
     }
 }
 
-/// What the agent would refuse, or what would not boot. One line for each refusal of `agent/install/src` that a report can
-/// foresee; `tests/check/tests/refusals.rs` has the table.
+/// What the agent would refuse, or what would not boot. One line for each refusal of `agent/install/src` that
+/// a report can foresee; `tests/check/tests/refusals.rs` has the table.
 fn bar(disk: &DiskFacts, all: &[DiskFacts], needs: &Needs<'_>, named: bool) -> Option<Bar> {
     let size = disk.size_bytes.unwrap_or(0);
     let block = block_bytes(disk);

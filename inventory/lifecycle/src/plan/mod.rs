@@ -21,7 +21,8 @@ const EDGE_BYTES: u64 = MIB;
 const BIOS_BOOT_BYTES: u64 = MIB;
 /// FAT32 needs 65,525 clusters: with 4 KiB blocks, more than 260 MiB.
 const ESP_BYTES: u64 = 512 * MIB;
-/// The decompressor's window (at most 128 MiB), the blocks on their way to the disk (24 MiB) and the mini-os itself.
+/// The decompressor's window (at most 128 MiB), the blocks on their way to the disk (24 MiB) and the mini-os
+/// itself.
 const LEAST_MEMORY: u64 = 384 * MIB;
 
 /// What a plan is made from.

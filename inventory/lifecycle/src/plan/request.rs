@@ -1,5 +1,5 @@
-//! Checks the values of a request before anything runs: what would break a file of the installed system, or change its meaning
-//! there, is refused.
+//! Checks the values of a request before anything runs: what would break a file of the installed system, or
+//! change its meaning there, is refused.
 
 use inventory_api::MachineId;
 use inventory_api::deploy::{DeployRequest, DiskChoice, NicConfig};
@@ -14,8 +14,8 @@ fn bad(field: impl Into<String>, why: impl Into<String>) -> PlanError {
     Invalid { field, why }.into()
 }
 
-/// Refuses a request that is wrong for every machine. What depends on the machine (disks, NICs, serial number) is checked when its
-/// plan is made.
+/// Refuses a request that is wrong for every machine. What depends on the machine (disks, NICs, serial
+/// number) is checked when its plan is made.
 pub fn check_request(request: &DeployRequest) -> Result<(), PlanError> {
     valid::accounts(&request.accounts)?;
     valid::cron(&request.cron)?;

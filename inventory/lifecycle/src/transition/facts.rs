@@ -48,7 +48,8 @@ pub(super) fn alarmed(state: &State, code: &str, detail: &str) -> Outcome {
 
 /// The enrolment turned out to be the machine `into`.
 pub(super) fn fold(state: &State, event: &Event, into: &MachineId) -> Outcome {
-    // Its certificate stays valid until that machine claims: with it the agent is told to reboot, and nothing else.
+    // Its certificate stays valid until that machine claims: with it the agent is told to reboot, and nothing
+    // else.
     let gone = || to_with(Retired, &[Action::DropTickets]);
     // Something of Slipway's is on its disk, or is being written: it cannot just disappear.
     let not_yet = |is: &str| {
@@ -89,7 +90,8 @@ pub(super) fn reported(
             }
             (None, Some(Verdict::Pass | Verdict::Warn | Verdict::Fail) | None) => stays(state),
         },
-        // The agent runs in the mini-os: its next assignment is the wipe. Again after a power cut: the wipe is idempotent.
+        // The agent runs in the mini-os: its next assignment is the wipe. Again after a power cut: the wipe
+        // is idempotent.
         Releasing(r) => match (r.wiping, &r.plan) {
             (false, Some(_)) => to(Releasing(state::Releasing {
                 wiping: true,
@@ -223,8 +225,8 @@ pub(super) fn script_given(state: &State, target: BootTarget, limits: &Limits, n
                 let seconds = limits.boot_seconds + limits.report_seconds;
                 transient.booting(BootPhase::Booting, now.plus_seconds(seconds))
             }
-            // Later scripts (the machine lost power, or its loader asked twice) do not move the deadline, so that a machine in a
-            // reboot loop still times out.
+            // Later scripts (the machine lost power, or its loader asked twice) do not move the deadline, so
+            // that a machine in a reboot loop still times out.
             Some(BootPhase::Claimed) => transient.booting(BootPhase::Booting, transient.deadline()),
             Some(BootPhase::Booting) | None => stays(state),
         },
@@ -258,7 +260,8 @@ pub(super) fn claimed(state: &State, event: &Event, limits: &Limits, now: UnixMs
         Releasing(r) => claims(Transient::Releasing(r)),
         Deploying(d) => match d.phase {
             DeployPhase::Boot { .. } => claims(Transient::Deploying(d)),
-            // The machine lost power during the installation: it starts again from the first step, a bounded number of times.
+            // The machine lost power during the installation: it starts again from the first step, a bounded
+            // number of times.
             DeployPhase::Installing { .. } if d.attempt >= limits.attempts => d.failed(
                 "too-many-attempts",
                 format!(

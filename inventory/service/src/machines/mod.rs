@@ -88,8 +88,8 @@ impl Service {
         plan.map(redact::plan).ok_or_else(|| NO_PLAN.because(detail()))
     }
 
-    /// The machines that a key names: by id, else by MAC, serial number or asset tag. More than one if several
-    /// reported it.
+    /// The machines that a key names: by id, else by MAC, serial number or asset tag. More than one if
+    /// several reported it.
     pub(crate) async fn machines_of_key(&self, key: &str) -> Result<Vec<MachineRow>> {
         let store = &self.core.store;
         if let Ok(id) = key.parse::<MachineId>()

@@ -29,8 +29,8 @@ fn part_event(id: &MachineId, what: PartEventKind, place: &str, nonce: &str, now
 }
 
 impl Turn {
-    /// Records the parts of a report. Other machines that report the same parts are asked for a new report, or
-    /// announced as changed.
+    /// Records the parts of a report. Other machines that report the same parts are asked for a new report,
+    /// or announced as changed.
     pub(crate) async fn put_parts(
         &mut self,
         id: &MachineId,
@@ -95,7 +95,8 @@ impl Turn {
         for (key, kind, here, mut other, alarmed) in self.shared_parts(id, MAX_SHARED).await? {
             let runs = self.core.memory.sessions.get(&other.machine).runs(now);
             if runs && !kind.hot_pluggable() {
-                // It reported the part and has run ever since, so a part that needs the power off is still in it.
+                // It reported the part and has run ever since, so a part that needs the power off is still in
+                // it.
                 self.part_still_in(&key, &other.machine, now).await?;
                 other.stretch.until = other.stretch.until.max(now);
             }

@@ -165,8 +165,8 @@ impl Turn {
         Ok(advanced)
     }
 
-    /// How often an event occurred, this time included. Above 1, the older of the last two rows is the previous
-    /// occurrence and can be dropped.
+    /// How often an event occurred, this time included. Above 1, the older of the last two rows is the
+    /// previous occurrence and can be dropped.
     async fn repeated(&self, id: &MachineId, event: &Event) -> Result<i64, StoreError> {
         if !matches!(event, Event::ScriptGiven { .. } | Event::Claimed) {
             return Ok(1);

@@ -25,8 +25,8 @@ pub(crate) const TRIES: u32 = 5;
 
 type FollowUp = Box<dyn FnOnce(&Core) + Send + Sync>;
 
-/// An open transaction with its actor and time. It dereferences to the [`Change`] that reads and writes. Dropped
-/// without [`Turn::commit`] it leaves nothing behind.
+/// An open transaction with its actor and time. It dereferences to the [`Change`] that reads and writes.
+/// Dropped without [`Turn::commit`] it leaves nothing behind.
 pub struct Turn {
     pub(crate) core: Arc<Core>,
     pub(crate) actor: Actor,

@@ -140,10 +140,10 @@ impl Transfer {
         }
     }
 
-    /// Whether the transfer is from the server's port. If the client ignores OACKs, there is no other port to start
-    /// over from: blocks of 512 bytes would come from this one, and a client that took an OACK meanwhile
-    /// would take the first for the last. So the OACK is not repeated by the clock, only when the client asks
-    /// again: a client that asks a third time will not get another one.
+    /// Whether the transfer is from the server's port. If the client ignores OACKs, there is no other port to
+    /// start over from: blocks of 512 bytes would come from this one, and a client that took an OACK
+    /// meanwhile would take the first for the last. So the OACK is not repeated by the clock, only when the
+    /// client asks again: a client that asks a third time will not get another one.
     pub fn on_one_port(self, one_port: bool) -> Transfer {
         Transfer { one_port, ..self }
     }

@@ -9,7 +9,8 @@ use lifecycle::check::{golden, outliers};
 use crate::server::server;
 use check_tests::against;
 
-/// The limit is generous for a debug build on a shared machine. Quadratic work over 100,000 parts would take hours.
+/// The limit is generous for a debug build on a shared machine. Quadratic work over 100,000 parts would take
+/// hours.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn hostile() -> AssetReport {

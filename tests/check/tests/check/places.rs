@@ -16,7 +16,8 @@ fn codes(good: &AssetReport, plant: Plant) -> Vec<String> {
     found.into_iter().map(|(code, _)| code).collect()
 }
 
-/// NVMe disks without bays on consecutive buses, each of a different model, and SATA disks on two controllers.
+/// NVMe disks without bays on consecutive buses, each of a different model, and SATA disks on two
+/// controllers.
 fn by_path() -> AssetReport {
     let mut report = server();
     report.disks = (0..6_u8)

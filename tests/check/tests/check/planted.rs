@@ -1,4 +1,5 @@
-//! Plants every kind of fault into every slot and socket of every captured machine: exactly one finding, at its place.
+//! Plants every kind of fault into every slot and socket of every captured machine: exactly one finding, at
+//! its place.
 
 use std::collections::BTreeMap;
 
@@ -248,7 +249,8 @@ fn whole(base: &AssetReport, add: &mut Add) {
         .enumerate()
         .filter(|(_, p)| p.present != Some(false))
     {
-        // A missing one without a name cannot be located, but one without mains can. Dell's model names are not bays.
+        // A missing one without a name cannot be located, but one without mains can. Dell's model names are
+        // not bays.
         let name = psu.location.clone().or(psu.name.clone());
         let name = name.filter(|name| !name.contains(','));
         let place = name.clone().unwrap_or_else(|| format!("power supply {}", n + 1));

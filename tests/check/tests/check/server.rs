@@ -9,7 +9,8 @@ use check_tests::{against, told};
 
 const GIB: u64 = 1 << 30;
 
-/// Two sockets, sixteen modules of 32 slots, four disks and a USB stick, four ports, two accelerators, two power supplies.
+/// Two sockets, sixteen modules of 32 slots, four disks and a USB stick, four ports, two accelerators, two
+/// power supplies.
 pub fn server() -> AssetReport {
     let slot = |n: usize| {
         let module = n.is_multiple_of(2);

@@ -18,7 +18,8 @@ use crate::rivals::{ADDRESS, Bench, memory, slipway};
 
 const ROUNDS: usize = 200;
 
-/// What is asked: in words, as state and search of the API, and as the condition and length of the bare query.
+/// What is asked: in words, as state and search of the API, and as the condition and length of the bare
+/// query.
 const ASKED: [(&str, Option<&str>, &str, &str, u32); 5] = [
     ("list, 100 machines", None, "", "1 = 1", 100),
     ("list, 1,000 machines", None, "", "1 = 1", 1000),

@@ -1,7 +1,7 @@
 //! `make bench`: reports of captured machines, sizes, smallest memory, seconds for each boot path and for
-//! each phase of a virtual first boot, the write path against `zstd -d | dd`, lists against bare SQL, and DHCP, TFTP and HTTP boot
-//! against the usual servers. Writes the tables to docs/bench.md. Machines are noisy: compare figures of one
-//! run only.
+//! each phase of a virtual first boot, the write path against `zstd -d | dd`, lists against bare SQL, and
+//! DHCP, TFTP and HTTP boot against the usual servers. Writes the tables to docs/bench.md. Machines are
+//! noisy: compare figures of one run only.
 
 mod boot;
 mod dhcp;

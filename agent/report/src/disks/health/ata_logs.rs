@@ -1,4 +1,5 @@
-//! Logs of ATA disks: self-test log (SMART log 06h) and device statistics (general purpose log 04h, ACS-4 9.5).
+//! Logs of ATA disks: self-test log (SMART log 06h) and device statistics (general purpose log 04h, ACS-4
+//! 9.5).
 
 use super::super::super::parse::little_endian;
 

@@ -1,4 +1,5 @@
-//! NVMe logs: SMART / health information (02h) and device self-test (06h), NVM Express base specification 2.0, 5.16.1.
+//! NVMe logs: SMART / health information (02h) and device self-test (06h), NVM Express base specification
+//! 2.0, 5.16.1.
 
 use inventory_api::report::DiskHealth;
 

@@ -80,7 +80,8 @@ const OF_MAKERS: &[&str] = &[
     "XXXXXXXXXXXXXX",
 ];
 
-/// "Manufacturer07", "ModulePartNumber16", "Dimm3_PartNum", "ChannelA_Dimm2_Manufacturer": a name and a number.
+/// "Manufacturer07", "ModulePartNumber16", "Dimm3_PartNum", "ChannelA_Dimm2_Manufacturer": a name and a
+/// number.
 const COUNTED: &[&str] = &[
     "Manufacturer",
     "PartNum",

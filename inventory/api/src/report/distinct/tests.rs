@@ -93,7 +93,8 @@ fn two_paths_of_a_disk_are_one_disk() {
             ],
             "sda+sdb",
         ),
-        // One name for a whole series, or one serial number for all virtual disks: what contradicts is not joined.
+        // One name for a whole series, or one serial number for all virtual disks: what contradicts is not
+        // joined.
         (
             &[
                 "sda wwn=naa.5000c50077770001 serial=WFK1A",
@@ -165,7 +166,8 @@ fn two_paths_of_a_disk_are_one_disk() {
             ],
             "sda sdb",
         ),
-        // Volumes with the controller's serial number; disks of one virtual controller; bays of one USB bridge.
+        // Volumes with the controller's serial number; disks of one virtual controller; bays of one USB
+        // bridge.
         (
             &[
                 "sda serial=PACCRC9XJ model=VOLUME size=10 volume=true transport=scsi pci=a",

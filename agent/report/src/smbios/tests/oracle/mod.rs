@@ -163,7 +163,8 @@ pub(super) struct Oracle {
     placeholders: usize,
     left_out: BTreeSet<String>,
     wrong: Vec<String>,
-    /// In a damaged table a flipped bit can make an unlisted placeholder, so whatever `clean` drops counts as one.
+    /// In a damaged table a flipped bit can make an unlisted placeholder, so whatever `clean` drops counts as
+    /// one.
     damaged: bool,
 }
 
