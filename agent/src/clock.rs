@@ -38,7 +38,7 @@ pub fn now() -> UnixMs {
     ms(SystemTime::now())
 }
 
-/// As [`now`], of any time.
+/// Like [`now`], for any time.
 pub fn ms(time: SystemTime) -> UnixMs {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().into()
 }

@@ -147,6 +147,7 @@ pub fn list(dir: &Path) -> Result<Listing> {
         (
             i.manifest.name.clone(),
             Reverse(i.manifest.built_at.0),
+            i.manifest.version.clone(),
             i.dir.clone(),
         )
     };

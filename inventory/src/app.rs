@@ -205,6 +205,13 @@ impl App {
         tasks.spawn(named("deadline", async move { deadlines::run(&waiting).await }));
         let checking = service.clone();
         tasks.spawn(named("re-check", async move { checking.run_rechecks().await }));
+        let working = core.clone();
+        tasks.spawn(named("request", async move {
+            tokio::select! {
+                () = working.memory.panicked.notified() => {}
+                () = working.stop.cancelled() => {}
+            }
+        }));
         let learning = core.clone();
         tasks.spawn(named("MAC", async move { mac_refresh::run(&learning).await }));
         if let Some(netboot) = self.netboot {

@@ -8,7 +8,7 @@ use crate::packages::unpacked;
 use crate::{Arch, Error, Result};
 
 /// The first release whose signed network GRUB has the http module (Debian 12's stops at its prompt) and
-/// whose iPXE takes over the firmware's lease and its instructions from `autoexec.ipxe` (netboot-measured.md,
+/// whose iPXE takes over the firmware's lease and its instructions from `autoexec.ipxe` (measured,
 /// sections 0 and 3).
 const SUITE: &str = "trixie";
 

@@ -7,8 +7,8 @@ use std::process::Command;
 use e2e::artefacts::workspace;
 use serde_json::Value;
 
-#[path = "invariants/circles.rs"]
-mod circles;
+#[path = "invariants/cycles.rs"]
+mod cycles;
 
 /// The folders of all crates but the tests.
 fn crates() -> Vec<String> {

@@ -68,7 +68,7 @@ pub(super) fn bytes_of(partition: &Partition, block: u64) -> Range<u64> {
 }
 
 /// Opens a partition made by the partition step. It is found by start and size in sysfs; its device name is
-/// never constructed (field report 25).
+/// never constructed (seen in the field).
 pub(super) fn open_partition(
     site: &Site,
     located: &Located,

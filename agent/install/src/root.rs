@@ -63,11 +63,14 @@ impl Root {
 
     /// As [`Root::resolve`], for reading; `None` if there is nothing.
     fn find(&self, path: &str, flags: OFlag) -> Result<Option<OwnedFd>, StepError> {
+        self.found(path, flags)
+            .tried("root-read", format!("read {path} of the new system"))
+    }
+
+    fn found(&self, path: &str, flags: OFlag) -> nix::Result<Option<OwnedFd>> {
         match self.resolve(path, OFlag::O_RDONLY | flags) {
             Err(Errno::ENOENT) => Ok(None),
-            found => found
-                .map(Some)
-                .tried("root-read", format!("read {path} of the new system")),
+            found => found.map(Some),
         }
     }
 
@@ -243,7 +246,11 @@ impl Root {
     /// Removes a file or symlink; a missing one is fine.
     pub(super) fn remove(&self, path: &str) -> Result<(), StepError> {
         let (parents, name) = parts(path)?;
-        let Some(parent) = self.find(&parents.join("/"), OFlag::O_DIRECTORY)? else {
+        let parent = self.found(&parents.join("/"), OFlag::O_DIRECTORY).tried(
+            "root-write",
+            format!("open the directory of {path} of the new system"),
+        )?;
+        let Some(parent) = parent else {
             return Ok(());
         };
         match unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir) {

@@ -1,7 +1,7 @@
 //! EDAC: errors counted by the memory controllers since boot.
 //!
 //! /sys/devices/system/edac/mc/mcN has its own counters and one folder per DIMM (`dimmN`) or rank (`rankN`),
-//! depending on the driver (field report 23); older kernels have `csrowN`. So EDAC gives errors, but never
+//! depending on the driver (seen in the field); older kernels have `csrowN`. So EDAC gives errors, but never
 //! the list of modules.
 
 use inventory_api::report::EdacCounter;

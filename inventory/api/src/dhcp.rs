@@ -1,4 +1,4 @@
-//! DHCP messages and their answers, as events tell them. On the wire they are short strings.
+//! DHCP messages and their answers, as boot events record them. On the wire they are short strings.
 
 use std::fmt;
 

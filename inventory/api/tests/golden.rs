@@ -30,6 +30,27 @@ fn golden<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &
     );
 }
 
+/// Messages as they were before the samples of today: still read, and written as they were.
+#[test]
+fn messages_of_november_2026_are_read_and_written_unchanged() {
+    fn unchanged<T: Serialize + DeserializeOwned>(name: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/2026-11/{name}.json"));
+        let kept = std::fs::read_to_string(&path).unwrap();
+        let message: T = serde_json::from_str(&kept).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(
+            serde_json::to_string_pretty(&message).unwrap() + "\n",
+            kept,
+            "{name}"
+        );
+    }
+    unchanged::<Assignment>("assignment-install");
+    unchanged::<Assignment>("assignment-verify");
+    unchanged::<Assignment>("assignment-wipe");
+    unchanged::<ClaimRequest>("claim-request");
+    unchanged::<ReportRequest>("report-request");
+    unchanged::<ReportResponse>("report-response");
+}
+
 #[test]
 fn claim() {
     let request = ClaimRequest {

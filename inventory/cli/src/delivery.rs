@@ -106,7 +106,7 @@ fn media_type(file: &Path) -> Result<&'static str, CliError> {
         Some("csv") => Ok("text/csv"),
         Some("json") => Ok("application/json"),
         _ => Err(CliError::usage(format!(
-            "{} is neither .csv nor .json: its ending says how it is read",
+            "{} is neither .csv nor .json: the file name's extension selects the format",
             file.display()
         ))),
     }

@@ -108,7 +108,7 @@ pub(crate) fn report(path: &Path) -> Result<AssetReport, CliError> {
     let report: AssetReport = serde_json::from_str(&text).map_err(|e| wrong(&e.to_string()))?;
     // Every field of a report may be absent, so any JSON object would parse as one, even a profile.
     if !is_report(&text) || report.schema == 0 && report == AssetReport::default() {
-        return Err(wrong("it holds nothing of an asset report"));
+        return Err(wrong("it is not an asset report"));
     }
     // A newer agent may mean something else by the same field name.
     if report.schema > REPORT_SCHEMA {

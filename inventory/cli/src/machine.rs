@@ -239,7 +239,7 @@ fn asked(machine: &str, task: Option<&TaskStatus>) -> String {
     let machine = tame(machine, 128);
     match task {
         Some(task) => format!(
-            "{machine}: asked for {} (task {}); `slipway machine show {machine}` shows what comes of it\n",
+            "{machine}: asked for {} (task {}); `slipway machine show {machine}` shows the result\n",
             task.task.name(),
             task.id
         ),

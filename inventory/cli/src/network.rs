@@ -180,7 +180,7 @@ fn show(n: &NetworkStatus) -> String {
 
 fn summary(n: &NetworkStatus) -> String {
     let mut text = format!(
-        "{} ({}, server {}): mode {}, {}\n  {} addresses in the pools, {} offered or in use, {} out of use\n",
+        "{} ({}, server {}): mode {}, {}\n  {} addresses in the pools, {} offered or in use, {} quarantined\n",
         n.name,
         n.subnet,
         n.server,
@@ -204,7 +204,7 @@ fn summary(n: &NetworkStatus) -> String {
     }
     if let Some(v6) = &n.v6 {
         text.push_str(&format!(
-            "  IPv6: {}, server {}: mode {}, {}\n  {} IPv6 addresses in the pools, {} offered or in use, {} out of use\n",
+            "  IPv6: {}, server {}: mode {}, {}\n  {} IPv6 addresses in the pools, {} offered or in use, {} quarantined\n",
             v6.prefix,
             v6.server,
             v6.mode,

@@ -389,7 +389,7 @@ pub(crate) fn rescue(made: &RescuePassword) -> String {
 pub(crate) fn journey(j: &Journey) -> String {
     let who = match &j.machine {
         Some(m) => format!("{} is {} ({}), {}", j.mac, name(m), m.id, state(&m.status)),
-        None => format!("{} is no machine that Slipway knows", j.mac),
+        None => format!("{} is not a known machine", j.mac),
     };
     let events = Table::of(
         &j.events,

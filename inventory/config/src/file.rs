@@ -19,7 +19,7 @@ const MOST_MENU_SECONDS: u64 = 60;
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct File {
-    pub data_dir: PathBuf,
+    pub data_dir: Option<PathBuf>,
     pub api: Api,
     pub boot: Boot,
     pub mini_os: MiniOs,
@@ -154,18 +154,26 @@ fn names(names: &[String]) -> Result<(), Mistake> {
 }
 
 fn boot(boot: &Boot) -> Result<(), Mistake> {
-    for (key, value, min, max) in [
-        ("ticket_seconds", boot.ticket_seconds, 30, 3600),
-        ("menu_seconds", boot.menu_seconds.into(), 0, MOST_MENU_SECONDS),
+    let enrolments = boot.enrolments_per_minute.into();
+    for (key, value, min, max, why) in [
+        ("ticket_seconds", boot.ticket_seconds, 30, 3600, ""),
+        (
+            "menu_seconds",
+            boot.menu_seconds.into(),
+            0,
+            MOST_MENU_SECONDS,
+            " (0: no boot menu)",
+        ),
         (
             "enrolments_per_minute",
-            boot.enrolments_per_minute.into(),
+            enrolments,
             1,
             u32::MAX.into(),
+            " (0 would enroll no machine)",
         ),
     ] {
         if !(min..=max).contains(&value) {
-            let detail = format!("{key} = {value} must be between {min} and {max}");
+            let detail = format!("{key} = {value} must be between {min} and {max}{why}");
             return Err(Mistake::new(&["boot", key], detail));
         }
     }

@@ -227,7 +227,7 @@ impl Config {
     /// The default configuration with this data directory.
     pub fn new(data_dir: PathBuf) -> Config {
         let file = File {
-            data_dir,
+            data_dir: Some(data_dir),
             ..File::default()
         };
         Config::made(file, Path::new(""), Vec::new())
@@ -239,7 +239,7 @@ impl Config {
             true => default,
             false => base.join(dir),
         };
-        let data_dir = or(file.data_dir, DATA_DIR.into());
+        let data_dir = base.join(file.data_dir.unwrap_or_else(|| DATA_DIR.into()));
         let (mut boot, mut mini_os) = (file.boot, file.mini_os);
         let required = [&mut boot.shim, &mut boot.busybox, &mut boot.memory_test];
         let optional = [
@@ -311,7 +311,7 @@ impl Config {
             (name.clone(), words::redact::request(request.clone()))
         };
         let file = File {
-            data_dir: self.data_dir.clone(),
+            data_dir: Some(self.data_dir.clone()),
             api: self.api.clone(),
             boot: self.boot.clone(),
             mini_os: self.mini_os.clone(),

@@ -23,7 +23,7 @@ pub(crate) trait Body {
     type Sent;
 }
 
-/// No body; one that comes is not read.
+/// No body: one that is sent is ignored.
 pub(crate) struct Nothing;
 
 impl Body for Nothing {

@@ -215,3 +215,54 @@ pub enum Action {
     /// Forget the deployment: remove the host name, blank password hashes and scripts.
     ForgetDeployment,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// One history row for each event, as earlier versions stored them.
+    const STORED: [&str; 25] = [
+        r#"{"event":"commission"}"#,
+        r#"{"event":"deploy","plan":"PLAN"}"#,
+        r#"{"event":"release"}"#,
+        r#"{"event":"retire"}"#,
+        r#"{"event":"retry"}"#,
+        r#"{"event":"abort"}"#,
+        r#"{"event":"admit"}"#,
+        r#"{"event":"script-given","target":{"kind":"local-disk"}}"#,
+        r#"{"event":"claimed"}"#,
+        r#"{"event":"reported","verdict":"pass","detail":"d","after":{"after":"not-expected","why":"w"}}"#,
+        r#"{"event":"resident-reported"}"#,
+        r#"{"event":"step-starting","plan":"PLAN","index":1,"name":"n"}"#,
+        r#"{"event":"install-done","plan":"PLAN"}"#,
+        r#"{"event":"step-failed","plan":"PLAN","index":1,"name":"n","code":"c","detail":"d","wrote":true}"#,
+        r#"{"event":"verified","plan":"PLAN","failing":["hostname"]}"#,
+        r#"{"event":"wipe-done","disks":[]}"#,
+        r#"{"event":"wipe-doubted","detail":"d"}"#,
+        r#"{"event":"wipe-failed","code":"c","detail":"d"}"#,
+        r#"{"event":"security-alarm","code":"c","detail":"d"}"#,
+        r#"{"event":"folded","into":"m-0123456789ab","detail":"d"}"#,
+        r#"{"event":"absorbed","other":"m-0123456789ab","detail":"d"}"#,
+        r#"{"event":"identity-changed","detail":"d"}"#,
+        r#"{"event":"conflict-resolved","other":"m-0123456789ab","detail":"d","open":1}"#,
+        r#"{"event":"at-console","what":{"did":"rescue-locked"}}"#,
+        r#"{"event":"deadline-passed","deadline":1}"#,
+    ];
+
+    #[test]
+    fn events_in_old_histories_are_read_and_stored_unchanged() {
+        let mut names = BTreeSet::new();
+        for row in STORED {
+            let row = row.replace("PLAN", "p-0123456789ab");
+            let event: Event = serde_json::from_str(&row).unwrap_or_else(|e| panic!("{row}: {e}"));
+            assert_eq!(serde_json::to_string(&event).unwrap(), row);
+            assert!(row.contains(&format!(r#""event":"{}""#, event.name())));
+            names.insert(event.name());
+        }
+        assert_eq!(names.len(), STORED.len());
+        // Rows from before wipes were proven.
+        assert!(serde_json::from_str::<Event>(r#"{"event":"wipe-done"}"#).is_ok());
+    }
+}

@@ -320,4 +320,18 @@ mod tests {
         }
         assert!(serde_json::from_str::<DeployPhase>(r#"{"phase":"unknown"}"#).is_err());
     }
+
+    #[test]
+    fn each_state_is_stored_by_its_name() {
+        for stored in [
+            r#"{"state":"new"}"#,
+            r#"{"state":"commissioning","phase":"booting","deadline":1,"first":true}"#,
+            r#"{"state":"ready","verdict":"warn"}"#,
+            r#"{"state":"quarantined","reason":"r","detail":"d"}"#,
+            r#"{"state":"retired"}"#,
+        ] {
+            let state: State = serde_json::from_str(stored).unwrap_or_else(|e| panic!("{stored}: {e}"));
+            assert_eq!(serde_json::to_string(&state).unwrap(), stored);
+        }
+    }
 }

@@ -178,11 +178,18 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
         | Event::Admit
         | Event::AtConsole { .. } => noted(state),
         Event::ConflictResolved { open, .. } => {
-            let was_it =
-                matches!(state, State::Quarantined(q) if *open == 0 && q.reason == IDENTITY_CONFLICT);
-            match was_it {
-                true => to(commissioning(limits, now, false)),
-                false => noted(state),
+            let was_it = |reason: &str| *open == 0 && reason == IDENTITY_CONFLICT;
+            match state {
+                State::Quarantined(q) if was_it(&q.reason) => to(commissioning(limits, now, false)),
+                State::New
+                | State::Commissioning(_)
+                | State::Ready(_)
+                | State::Deploying(_)
+                | State::Deployed(_)
+                | State::Releasing(_)
+                | State::Failed(_)
+                | State::Quarantined(_)
+                | State::Retired => noted(state),
             }
         }
         Event::SecurityAlarm { code, detail } => alarmed(state, code, detail),

@@ -92,6 +92,8 @@ pub struct Memory {
     pub broken_tls: BrokenHandshakes,
     /// Notified when a deadline may have changed.
     pub deadlines: Notify,
+    /// Notified when the work of a request panicked: the server ends.
+    pub panicked: Notify,
     pub(crate) rechecks: RecheckSignals,
     pub(crate) write_probe: WriteProbe,
 }

@@ -62,7 +62,7 @@ impl Service {
         actor: &Actor,
     ) -> Result<NetworkStatus> {
         let (service, network, actor) = (self.clone(), network.to_owned(), actor.clone());
-        unstoppable(async move {
+        unstoppable(&self.core, async move {
             let book = service.book(&network)?;
             let done = match address {
                 Some(address) => book.reserve(&network, mac, address).await,
@@ -88,7 +88,7 @@ impl Service {
         actor: &Actor,
     ) -> Result<NetworkStatus> {
         let (service, network, actor) = (self.clone(), network.to_owned(), actor.clone());
-        unstoppable(async move {
+        unstoppable(&self.core, async move {
             let done = service.book(&network)?.end_quarantine(&network, address).await;
             done.map_err(|error| of_book(&error, NOT_QUARANTINED))?;
             tracing::info!(network, %address, %actor, "an address is back in use");

@@ -1,5 +1,5 @@
-//! Lists in pages. A token names its list and the last item of the page before, so that an item that comes or
-//! goes between two pages moves no other.
+//! Lists in pages. A token names its list and the last item of the page before, so that adding or removing an
+//! item between two pages does not shift the others.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -14,7 +14,7 @@ use inventory_api::parts::PartLife;
 use crate::problem::{Result, problem};
 
 /// Longest page token, in bytes.
-const MAX_TOKEN: usize = 4096;
+const MAX_TOKEN: usize = 8192;
 
 /// An item of a list that is read completely. The list is in the order of the keys, or its order never
 /// changes.

@@ -3,7 +3,7 @@
 use inventory_api::Problem;
 pub use inventory_api::problem::{problem, server_failed};
 
-/// Of what a caller asked for.
+/// Result of a request.
 pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 
 /// A kind of problem: HTTP status, stable code and title.
@@ -37,7 +37,7 @@ pub(crate) const NO_CONFLICT: Kind = Kind(404, "no-conflict", "No such conflict"
 pub(crate) const NO_PLAN: Kind = Kind(404, "no-plan", "No plan");
 pub(crate) const NO_REPORT: Kind = Kind(409, "no-report", "Nothing is known about its hardware");
 pub(crate) const NO_RESCUE: Kind = Kind(404, "no-rescue", "No rescue here");
-pub(crate) const NOT_QUARANTINED: Kind = Kind(409, "not-quarantined", "Not out of use");
+pub(crate) const NOT_QUARANTINED: Kind = Kind(409, "not-quarantined", "Not quarantined");
 pub(crate) const NOT_SERVED: Kind = Kind(409, "not-served", "Not served");
 pub(crate) const PROFILE_UNKNOWN: Kind = Kind(422, "profile-unknown", "No such profile");
 pub(crate) const READ_ONLY: Kind = Kind(403, "read-only", "This token may only read");
@@ -68,7 +68,7 @@ pub(crate) fn quoted(text: &str) -> String {
 pub(crate) fn no_machine(key: &str) -> Problem {
     let key = quoted(key);
     MACHINE_UNKNOWN.because(format!(
-        "no machine has the id, MAC or serial number {key}; `slipway machine list` shows all"
+        "no machine has the id, MAC, serial number or asset tag {key}; `slipway machine list` shows all"
     ))
 }
 

@@ -238,7 +238,7 @@ fn words(verdict: &Typed, id: &MachineId) -> (u64, String) {
             (*wait, none)
         }
         Typed::TooSoon { wait } => (*wait, format!("not so fast: the next password in {wait} s")),
-        Typed::Wrong { wait, .. } => (*wait, format!("the password is wrong; the next one in {wait} s")),
+        Typed::Wrong { wait, .. } => (*wait, format!("wrong password: try again in {wait} s")),
     }
 }
 

@@ -1,5 +1,5 @@
 //! The only SQL: SQLite. Reads go through a pool, writes through one connection and `BEGIN IMMEDIATE`, so
-//! that no other writer makes a [`Change`] fail half-way. What can be read stands once, in [`Reader`].
+//! that no other writer makes a [`Change`] fail half-way. Each query is written once, in [`Reader`].
 
 mod change;
 mod conflicts;
@@ -51,7 +51,7 @@ pub const KEPT_TICKETS: i64 = 16;
 /// Plans that are kept for each machine.
 pub const KEPT_PLANS: i64 = 20;
 
-/// Of what is asked of the store.
+/// Result of a store operation.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Why the store cannot answer.

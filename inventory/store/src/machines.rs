@@ -528,14 +528,21 @@ impl Change {
                 continue;
             };
             let phase = |state: &State| (state_name(state), phase_name(state));
-            let sql = "SELECT at, state FROM history WHERE machine = $1 ORDER BY seq DESC";
-            let rows: Vec<(i64, String)> = self.rows(sql, &[id]).await?;
             // A row that cannot be read ends the search: it must not keep the server from starting.
-            let same = |(_, state): &&(i64, String)| {
+            let same = |state: &str| {
                 serde_json::from_str(state).is_ok_and(|state| phase(&state) == phase(&machine.state))
             };
-            let first = rows.iter().take_while(same).last();
-            let since = first.map_or(machine.enrolled_at, |(at, _)| UnixMs(*at));
+            let (mut since, mut before, mut more) = (machine.enrolled_at, i64::MAX, true);
+            while more {
+                let sql = "SELECT seq, at, state FROM history WHERE machine = $1 AND seq < $2
+                    ORDER BY seq DESC LIMIT 100";
+                let rows: Vec<(i64, i64, String)> = self.rows(sql, &[id, &before]).await?;
+                let first = rows.iter().take_while(|(_, _, state)| same(state)).last();
+                more = first.is_some() && first == rows.last();
+                if let Some((seq, at, _)) = first {
+                    (since, before) = (UnixMs(*at), *seq);
+                }
+            }
             let (state, phase) = phase(&machine.state);
             let sql = "UPDATE machines SET state_name = $2, phase = $3, phase_since = $4 WHERE id = $1";
             self.run(sql, &[id, &state, &phase, &since]).await?;

@@ -11,7 +11,7 @@ use super::Result;
 use super::sql::{Col, Column, Value, arguments};
 
 /// All that can be read. [`Store`](super::Store) dereferences to one that reads what is committed, each
-/// statement by itself; [`Change`](super::Change) to one that reads what stands in its transaction.
+/// statement by itself; [`Change`](super::Change) to one that reads inside its transaction.
 #[derive(Debug)]
 pub struct Reader(pub(super) Source);
 

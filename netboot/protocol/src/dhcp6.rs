@@ -2,7 +2,7 @@
 //! [`decide`] and [`encode`].
 //!
 //! We read and write options ourselves: dhcproto's v6 reader panics on a short vendor class in builds with
-//! overflow checks, and does not know options 59 and 62 (netboot-measured.md 1.2). The tests read our replies
+//! overflow checks, and does not know options 59 and 62 (measured). The tests read our replies
 //! with it.
 
 mod client;

@@ -1,4 +1,4 @@
-//! A small hash for what an attacker gains nothing by colliding.
+//! A small hash for uses where a collision gains an attacker nothing.
 
 /// FNV-1a, 32 bits: spreads MACs evenly, and detects damaged lines of the lease journal.
 pub fn fnv(bytes: &[u8]) -> u32 {

@@ -1,4 +1,4 @@
-//! Beside another DHCP server: the truth table of netboot-measured.md 2.2, byte by byte, and observe mode.
+//! Beside another DHCP server: the truth table of measured, byte by byte, and observe mode.
 
 use std::net::Ipv4Addr;
 

@@ -1,4 +1,4 @@
-//! What is answered to whom: the DHCP rules of netboot-measured.md 2.2 and 2.3, one by one.
+//! What is answered to whom: the DHCP rules of measured and 2.3, one by one.
 
 use std::net::Ipv4Addr;
 

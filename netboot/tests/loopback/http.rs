@@ -1,4 +1,4 @@
-//! HTTP boot with raw bytes: what UEFI firmware accepts and what breaks it (netboot-measured.md 2.6).
+//! HTTP boot with raw bytes: what UEFI firmware accepts and what breaks it (measured).
 
 use std::sync::Arc;
 

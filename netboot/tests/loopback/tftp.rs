@@ -1,4 +1,4 @@
-//! TFTP on loopback: the probes of netboot-measured.md table 1.1, which no other server passes completely,
+//! TFTP on loopback: the probes of measured table 1.1, which no other server passes completely,
 //! and what firmware and loaders were seen to send.
 
 use std::time::{Duration, Instant};

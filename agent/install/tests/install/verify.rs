@@ -1,4 +1,4 @@
-//! The plan check as a table, with field report 24 (the wrong disk wiped).
+//! The plan check as a table, with seen in the field (the wrong disk wiped).
 
 use agent_install::{LiveDisk, verify};
 use inventory_api::id::MachineId;

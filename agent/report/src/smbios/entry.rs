@@ -32,7 +32,7 @@ impl EntryPoint {
         ends_at_marker: true,
     };
 
-    /// `_SM3_`, `_SM_` or `_DMI_`. A 32-bit entry point may precede 3.x content (field report 22).
+    /// `_SM3_`, `_SM_` or `_DMI_`. A 32-bit entry point may precede 3.x content (seen in the field).
     ///
     /// # Errors
     /// Why the bytes are not a trustworthy entry point.

@@ -14,8 +14,8 @@ const USE_SYSTEM_MEMORY: u8 = 3;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * 1024;
 
-/// Every array used as system memory, and all its slots: two arrays with two processors (field report 18),
-/// but not the firmware's flash chip (field report 17). A slot whose array is missing counts as system
+/// Every array used as system memory, and all its slots: two arrays with two processors (seen in the field),
+/// but not the firmware's flash chip (seen in the field). A slot whose array is missing counts as system
 /// memory: VMware's slots point to a missing array. [`inventory_api::report::distinct`] decides what counts
 /// as memory, and sums it.
 pub(super) fn memory(table: &Table, problems: &mut Problems) -> MemoryFacts {

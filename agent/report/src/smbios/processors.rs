@@ -7,7 +7,7 @@ use super::structure::Structure;
 use super::table::Table;
 use super::words;
 
-/// Maximum number of sockets. VMware writes 128 (field report 19).
+/// Maximum number of sockets. VMware writes 128 (seen in the field).
 const SOCKET_LIMIT: usize = 256;
 /// Maximum number of caches: three levels per socket, and split ones.
 const CACHE_LIMIT: usize = 1024;

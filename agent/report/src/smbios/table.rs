@@ -8,7 +8,7 @@ use super::super::roots::Roots;
 use super::entry::{Announced, EntryPoint};
 use super::structure::Structure;
 
-/// Real tables are below 64 KiB, those of some virtual machines slightly above (field report 19).
+/// Real tables are below 64 KiB, those of some virtual machines slightly above (seen in the field).
 const TABLE_LIMIT: u64 = 4 * 1024 * 1024;
 /// An entry point has 24 or 31 bytes; some captures fill a page.
 const ENTRY_LIMIT: u64 = 4096;
@@ -83,7 +83,7 @@ impl Table {
         whole
     }
 
-    /// The first structure of a type that should occur once; more are reported (field report 20).
+    /// The first structure of a type that should occur once; more are reported (seen in the field).
     pub fn single(&self, kind: u8, least: usize, problems: &mut Problems) -> Option<&Structure> {
         let all = self.all(kind, least, problems);
         if all.len() > 1 {
@@ -137,7 +137,7 @@ enum End {
     Count,
     /// The bytes ended between two structures.
     Bytes,
-    /// A structure's stated length is shorter than its header. "DMI table is broken" (field report 21).
+    /// A structure's stated length is shorter than its header. "DMI table is broken" (seen in the field).
     Length {
         length: u8,
     },

@@ -44,13 +44,13 @@ pub(super) fn identity(findings: &mut Findings, placement: &Placement, report: &
     };
     if let Some((wanted, found)) = wrong(&placement.serial, report.serials()) {
         let sentence = format!(
-            "The plan has the machine with serial number {wanted} at {place}, but this one is {found}. Mount the right one, or \
+            "The plan has the machine with serial number {wanted} at {place}, but this one is {found}. Install the right machine, or \
              correct the plan."
         );
         findings.add(code::SERIAL_OTHER, &place, &wanted, &found, &sentence);
     } else if let Some((wanted, found)) = wrong(&placement.asset_tag, report.asset_tags()) {
         let sentence = format!(
-            "The plan has the machine with asset tag {wanted} at {place}, but this one has {found}. Mount the right one, set its \
+            "The plan has the machine with asset tag {wanted} at {place}, but this one has {found}. Install the right machine, set its \
              tag, or correct the plan."
         );
         findings.add(code::ASSET_TAG_OTHER, &place, &wanted, &found, &sentence);
@@ -101,7 +101,7 @@ pub(super) fn cabling(findings: &mut Findings, placement: &Placement, report: &A
             .collect();
         let act = match eaters.len() {
             n if n > 0 => format!(
-                "This card answers LLDP itself, so that the system hears nothing, which says nothing of the cables: {}. Switch its \
+                "This card answers LLDP itself, so the system sees no LLDP there and the cables may be right: {}. Switch its \
                  LLDP agent off to see them.",
                 eaters[..n.min(4)].join(", ")
             ),
@@ -178,7 +178,7 @@ fn single(findings: &mut Findings, cable: &Cable) {
         };
         let act = match answers_lldp(nic).filter(|_| nic.link != Some(false)) {
             Some(driver) => format!(
-                "This card answers LLDP itself ({driver}), so that the system hears nothing: that says nothing of the cable."
+                "This card answers LLDP itself ({driver}), so the system sees no LLDP; the cable may be right."
             ),
             None => "Check the cable and its transceivers.".to_owned(),
         };

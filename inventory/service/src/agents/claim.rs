@@ -166,7 +166,7 @@ impl Claiming {
                 "A boot ticket that was handed to {mac} ({ip}) was claimed a second time, with another key, from {peer}."
             ),
         };
-        tracing::error!(machine = %ticket.machine, detail, "ALARM: two hold a boot ticket of one machine");
+        tracing::error!(machine = %ticket.machine, detail, "ALARM: two clients hold this machine's boot ticket");
         if ticket.alarmed {
             return Ok(());
         }

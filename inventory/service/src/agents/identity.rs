@@ -249,7 +249,7 @@ impl Case<'_> {
             agreeing(&known, &self.seen)
         );
         self.open(other, known, &sentence).await?;
-        let detail = format!("{id} says that it is this machine under another NIC, {mac}; it is held.");
+        let detail = format!("{id} claims to be this machine, on another NIC ({mac}); it is held.");
         self.turn
             .advance(other, Event::IdentityChanged { detail })
             .await?;

@@ -56,7 +56,7 @@ impl Service {
                 return Ok(answer);
             }
         }
-        Err(BUSY.because("the machine changes all the time: send the report again"))
+        Err(BUSY.because("the machine kept changing while the report was processed: send it again"))
     }
 
     /// An installed system sees less than the mini-os: completes its report from the last one of the mini-os.
@@ -177,7 +177,7 @@ impl Intake {
             return Ok(None);
         }
         if let Some(machine) = &row.folded_into {
-            let message = format!("This is machine {machine}: it boots again, as that one.");
+            let message = format!("This is machine {machine}: it reboots under that name.");
             return Ok(Some(only_says(message)));
         }
         let sender = identify(&mut turn, row, sent).await?;
@@ -193,7 +193,7 @@ impl Intake {
             Ok(advanced) => Some(advanced.state),
             // The report is kept all the same, and the assignment tells the agent what to do.
             Err(AdvanceError::Refused(refused)) => {
-                tracing::info!(machine = %id, code = refused.code, "a report moved nothing");
+                tracing::info!(machine = %id, code = refused.code, "a report changed no state");
                 None
             }
             Err(error) => return Err(error.into()),
@@ -228,7 +228,7 @@ impl Intake {
         let id = &self.row.id;
         let wiped = turn.newest_wipe(id).await?;
         if let Some(detail) = lifecycle::wipe::doubted(&wiped, &self.sent.report) {
-            tracing::warn!(machine = %id, detail, "a wiped disk does not look like one");
+            tracing::warn!(machine = %id, detail, "a disk reported as wiped still has data");
             turn.advance(id, Event::WipeDoubted { detail }).await?;
         }
         Ok(())
@@ -279,11 +279,11 @@ impl Intake {
         turn.put_last_seen(id, now).await?;
         let message = match sender {
             Sender::Mismatch => {
-                "This report shows another machine than the one it was sent for. A person has to look."
+                "This report describes a different machine from the one that sent it. A person has to look."
                     .to_owned()
             }
             Sender::Another(machine) => {
-                format!("This is machine {machine}, under another NIC: it boots again, as that one.")
+                format!("This is machine {machine}, under another NIC: it reboots under that name.")
             }
             Sender::Held(machine) => format!(
                 "This may be machine {machine} under another NIC. It is held until that one reports this NIC, or a \
@@ -301,11 +301,11 @@ impl Intake {
     async fn commit(&self, mut turn: Turn, answer: ReportResponse) -> Result<ReportResponse> {
         let (id, runs_on) = (self.row.id.clone(), self.sent.runs_on);
         turn.put_report_answer(&id, &self.sent.nonce, &answer).await?;
+        // The assignment depends on where the agent runs.
+        turn.wake(&id);
         turn.then(move |core| {
             let sessions = &core.memory.sessions;
             sessions.update(&id, |session| session.runs_on = Some(runs_on));
-            // The assignment depends on where the agent runs.
-            sessions.wake(&id);
         });
         turn.commit().await?;
         Ok(answer)

@@ -17,7 +17,7 @@ impl Service {
     /// Forgets which loaders failed and worked on this NIC: its next boot starts with the first of its list.
     pub async fn forget_loader(&self, mac: Mac, actor: &Actor) -> Result<Journey> {
         self.forget_loaders_of(vec![mac], actor).await?;
-        tracing::info!(%mac, %actor, "what became of its loaders is forgotten");
+        tracing::info!(%mac, %actor, "its loader history is cleared");
         self.journey(mac).await
     }
 
@@ -40,7 +40,7 @@ impl Service {
         }
         let nics = macs.len();
         self.forget_loaders_of(macs, actor).await?;
-        tracing::info!(%model, nics, %actor, "what became of its loaders is forgotten");
+        tracing::info!(%model, nics, %actor, "its loader history is cleared");
         Ok(self.loaders())
     }
 

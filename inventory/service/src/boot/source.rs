@@ -85,7 +85,7 @@ impl Boot {
                 turn.commit().await
             };
             if let Err(error) = core.turn(&Actor::Boot, work).await {
-                tracing::error!(%mac, %error, "cannot keep what became of a loader");
+                tracing::error!(%mac, %error, "cannot store whether a loader worked");
             }
         });
     }

@@ -17,14 +17,21 @@ impl Service {
         self.hardware_profile(name).await?;
         let checked = store.machines_of_profile(name, COMPARED).await?;
         let ids: Vec<MachineId> = checked.iter().map(|(id, ..)| id.clone()).collect();
-        let reports = store.stored_reports(&ids).await?;
-        let burn_ins = store.burn_ins(&ids).await?;
+        let (mut reports, mut burn_ins) = (Vec::with_capacity(ids.len()), Vec::new());
+        // A few at a time: reports are large, and between two batches the thread serves others.
+        for ids in ids.chunks(16) {
+            let stored = store.stored_reports(ids).await?;
+            reports.extend(
+                stored
+                    .into_iter()
+                    .map(|(id, stored)| (id.to_string(), stored.report)),
+            );
+            burn_ins.extend(store.burn_ins(ids).await?);
+            tokio::task::yield_now().await;
+        }
         // Comparing hundreds of reports takes a while, so keep it off the async threads.
         let outliers = tokio::task::spawn_blocking(move || {
-            let reports: Vec<_> = reports
-                .iter()
-                .map(|(id, r)| (id.to_string(), &r.report))
-                .collect();
+            let reports: Vec<_> = reports.iter().map(|(id, report)| (id.clone(), report)).collect();
             let burn_ins: Vec<_> = burn_ins.iter().map(|(id, r)| (id.to_string(), r)).collect();
             let mut outliers = lifecycle::check::outliers(&reports);
             outliers.extend(lifecycle::burn_in::compare(&burn_ins));

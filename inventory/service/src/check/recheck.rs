@@ -120,7 +120,7 @@ impl Service {
             }
             let id = &row.id;
             turn.put_checked(id, checked.as_ref()).await?;
-            // Only a ready machine has the verdict in its state; a re-check moves no other.
+            // Only a ready machine has the verdict in its state; a re-check changes no other state.
             let verdict = checked.as_ref().map(|c| c.result.verdict);
             if let State::Ready(ready) = &row.state
                 && ready.verdict != verdict

@@ -122,7 +122,7 @@ impl Service {
             (Some(row), true) => Ok(row),
             (None, _) => Err(no_machine(key)),
             (Some(_), false) => Err(MACHINE_AMBIGUOUS.because(
-                "several machines reported this serial number: name one by id or MAC; `slipway find` lists them",
+                "several machines have this serial number or asset tag: name one by id or MAC; `slipway find` lists them",
             )),
         }
     }

@@ -9,6 +9,7 @@ use inventory_api::task::Task;
 use inventory_api::{MachineId, UnixMs};
 use lifecycle::parts::{Change as PartChange, at_once, diff, not_looked_at, parts};
 
+use crate::pages::Listed;
 use crate::problem::{Result, unknown};
 use crate::{Actor, Service, Turn};
 use store::StoreError;
@@ -159,7 +160,9 @@ impl Service {
     pub(crate) async fn parts_of_key(&self, key: &str) -> Result<Vec<PartLife>> {
         let mac = key.parse::<inventory_api::Mac>();
         let serial = mac.map_or_else(|_| key.to_owned(), |mac| mac.to_string());
-        Ok(self.core.store.parts_of_serial(&serial).await?)
+        let mut lives = self.core.store.parts_of_serial(&serial).await?;
+        lives.sort_by_cached_key(Listed::key);
+        Ok(lives)
     }
 
     /// The parts of a machine that another machine reports at the same time.

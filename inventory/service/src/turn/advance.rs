@@ -42,36 +42,30 @@ impl From<AdvanceError> for Problem {
 /// The effect of an event.
 #[derive(Clone, Debug)]
 pub struct Advanced {
+    machine: MachineId,
     /// State before.
     pub before: State,
     /// State afterwards.
     pub state: State,
 }
 
-/// An event whose follow-up waits for the commit.
-pub(super) struct Followed {
-    machine: MachineId,
-    advanced: Advanced,
-    wakes: bool,
-}
-
-impl Followed {
+impl Advanced {
     /// After a restart no agent waits, so nothing of this has to be repeated then.
     pub(super) fn follow(&self, core: &Core) {
-        let Advanced { before, state } = &self.advanced;
+        let Advanced {
+            machine,
+            before,
+            state,
+        } = self;
         if before != state {
             tracing::info!(
-                machine = %self.machine,
+                %machine,
                 before = state_name(before),
                 state = state_name(state),
                 phase = phase_name(state),
                 "machine advanced"
             );
             core.memory.deadlines.notify_one();
-        }
-        match self.wakes {
-            true => core.memory.sessions.wake(&self.machine),
-            false => core.memory.sessions.changed(&self.machine),
         }
     }
 }
@@ -121,7 +115,7 @@ impl Turn {
                 return Err(AdvanceError::Refused(Refused {
                     code: "too-many-events",
                     sentence: format!(
-                        "{ROWS_A_MINUTE} things happened to this machine in a minute: try again later"
+                        "more than {ROWS_A_MINUTE} events in a minute for this machine: try again later"
                     ),
                 }));
             }
@@ -153,15 +147,16 @@ impl Turn {
             }
             wakes |= matches!(action, Action::WakeAgent | Action::RevokeIdentity);
         }
+        match wakes {
+            true => self.wake(id),
+            false => self.changed(id),
+        }
         let advanced = Advanced {
+            machine: id.clone(),
             before: machine.state,
             state: done.state,
         };
-        self.advanced.push(Followed {
-            machine: id.clone(),
-            advanced: advanced.clone(),
-            wakes,
-        });
+        self.advanced.push(advanced.clone());
         Ok(advanced)
     }
 

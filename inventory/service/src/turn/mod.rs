@@ -5,6 +5,7 @@
 
 mod advance;
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -16,7 +17,6 @@ use store::{Change, MachineRow, StoreError};
 use crate::Service;
 use crate::core::Core;
 use crate::problem::Result;
-use advance::Followed;
 
 pub use advance::{AdvanceError, Advanced};
 
@@ -32,8 +32,10 @@ pub struct Turn {
     pub(crate) actor: Actor,
     pub(crate) now: UnixMs,
     change: Change,
-    advanced: Vec<Followed>,
+    advanced: Vec<Advanced>,
     follow_ups: Vec<FollowUp>,
+    /// The machines that changed, and whether their agents are woken.
+    news: BTreeMap<MachineId, bool>,
 }
 
 impl Deref for Turn {
@@ -59,6 +61,7 @@ impl Turn {
             now: core.clock.now(),
             advanced: Vec::new(),
             follow_ups: Vec::new(),
+            news: BTreeMap::new(),
         })
     }
 
@@ -73,16 +76,14 @@ impl Turn {
         self.follow_ups.push(Box::new(follow_up));
     }
 
-    /// Announces after the commit that a machine changed without an event.
+    /// Announces after the commit that a machine changed.
     pub(crate) fn changed(&mut self, id: &MachineId) {
-        let id = id.clone();
-        self.then(move |core| core.memory.sessions.changed(&id));
+        self.news.entry(id.clone()).or_default();
     }
 
     /// Announces after the commit that a machine changed, and that its assignment may have.
     pub(crate) fn wake(&mut self, id: &MachineId) {
-        let id = id.clone();
-        self.then(move |core| core.memory.sessions.wake(&id));
+        self.news.insert(id.clone(), true);
     }
 
     /// Commits, and then does what follows from events and work.
@@ -93,6 +94,12 @@ impl Turn {
         }
         for advanced in &self.advanced {
             advanced.follow(&self.core);
+        }
+        for (id, wakes) in &self.news {
+            match wakes {
+                true => self.core.memory.sessions.wake(id),
+                false => self.core.memory.sessions.changed(id),
+            }
         }
         Ok(())
     }
@@ -107,7 +114,7 @@ impl Core {
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
         let turn = Turn::begin(self, actor).await?;
-        unstoppable(work(turn)).await
+        unstoppable(self, work(turn)).await
     }
 
     /// Applies one event to a machine.
@@ -137,8 +144,16 @@ impl Service {
     }
 }
 
-/// Runs work to its end even if the caller is gone. If it panics, so does the caller.
-pub(crate) async fn unstoppable<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+/// Runs work to its end even if the caller is gone. If it panics, so does the caller, and the server ends.
+pub(crate) async fn unstoppable<T: Send + 'static>(
+    core: &Arc<Core>,
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let guard = EndsServer(core.clone());
+    let work = async move {
+        let _guard = guard;
+        work.await
+    };
     match tokio::spawn(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
@@ -146,5 +161,16 @@ pub(crate) async fn unstoppable<T: Send + 'static>(work: impl Future<Output = T>
             // The runtime shuts down, and the caller with it.
             Err(_) => std::future::pending().await,
         },
+    }
+}
+
+/// A panic tells the server to end: the caller, who would pass it on, may be gone.
+struct EndsServer(Arc<Core>);
+
+impl Drop for EndsServer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.memory.panicked.notify_one();
+        }
     }
 }

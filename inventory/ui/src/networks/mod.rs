@@ -68,7 +68,7 @@ fn state_words(state: NetworkState) -> (&'static str, &'static str) {
     }
 }
 
-/// What the state means and, where something is to be done, what.
+/// What the state means, and what to do about it.
 fn explained(state: NetworkState, v6: bool) -> &'static str {
     match (state, v6) {
         (NetworkState::Observing, false) => {

@@ -99,7 +99,29 @@ fn why(facts: &Facts<'_>, asked: &Asked<'_>, reason: Unanswered) -> String {
             "{server} could not send the reply: is its interface in network {name} up? The server's log says why"
         ),
         Unanswered::Busy => format!("{server} was overloaded; the machine asks again"),
-        _ => about_address(facts, asked, reason),
+        Unanswered::OtherServer
+        | Unanswered::UnknownBinding
+        | Unanswered::NoAddress
+        | Unanswered::ForeignAddress
+        | Unanswered::WrongSender
+        | Unanswered::StillInUse
+        | Unanswered::Declined => about_address(facts, asked, reason),
+        Unanswered::NoMac
+        | Unanswered::TooShort
+        | Unanswered::TooLong
+        | Unanswered::NotRequest
+        | Unanswered::HardwareType
+        | Unanswered::BadCookie
+        | Unanswered::Unicast
+        | Unanswered::Bootp
+        | Unanswered::MessageType
+        | Unanswered::TooManyRelays
+        | Unanswered::NothingRelayed
+        | Unanswered::NoClientId
+        | Unanswered::ServerId
+        | Unanswered::Association
+        | Unanswered::Ignored
+        | Unanswered::Released => reason.words().to_owned(),
     }
 }
 

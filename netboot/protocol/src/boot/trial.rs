@@ -2,7 +2,7 @@
 //!
 //! A loader has failed if the firmware fetched all of it and then starts DHCP again, although nothing was
 //! heard that only the loader could have sent. Firmware whose Secure Boot refuses a loader goes to its next
-//! boot entry at once (10 ms after the last block in OVMF, netboot-measured.md 2.3 rule 15). If a loader's
+//! boot entry at once (10 ms after the last block in OVMF, measured). If a loader's
 //! network driver does not work, the machine comes back after the loader's own attempts or a reset.
 
 use inventory_api::UnixMs;

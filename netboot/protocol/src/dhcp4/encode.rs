@@ -3,7 +3,7 @@
 //! dhcproto writes the header. We write the options ourselves, because it does not split long ones (RFC
 //! 3396), reorders option 82, and does not choose when not all fit. The order is 53 first (some old ROMs
 //! insist), then ascending, then option 82 byte for byte (RFC 3046), padded to the 300 bytes that relays
-//! expect (netboot-measured.md 2.3).
+//! expect (measured).
 
 use std::net::Ipv4Addr;
 

@@ -2,7 +2,7 @@
 //!
 //! dhcproto 0.15 reads and writes the fields. This file guards it, because it panics for `hlen` > 16, drops
 //! every option after a malformed one, keeps only the first architecture of option 93, ignores overload
-//! (option 52) and cannot return option 82 byte for byte (netboot-measured.md 1.2).
+//! (option 52) and cannot return option 82 byte for byte (measured).
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

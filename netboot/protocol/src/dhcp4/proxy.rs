@@ -1,4 +1,4 @@
-//! ProxyDHCP: boot data next to another DHCP server (PXE 2.1, section 2.2; measured in netboot-measured.md
+//! ProxyDHCP: boot data next to another DHCP server (PXE 2.1, section 2.2; measured
 //! 2.2).
 //!
 //! On port 67 a DISCOVER gets an OFFER without an address. Firmware that then asks a boot server does so on

@@ -102,7 +102,7 @@ pub struct NetworkSettings {
     pub on_foreign_server: OnForeignServer,
     /// Seconds for which server mode looks for another DHCP server before it hands out its first address; 0:
     /// answer at once and look meanwhile. The default leaves time for dnsmasq, which pings an address for 3 s
-    /// before it offers it (measured: netboot-measured.md 2.3, rule 5).
+    /// before it offers it (measured).
     #[serde(default = "value::<4>")]
     pub look_seconds: u32,
     /// Probe an address before it is first offered.

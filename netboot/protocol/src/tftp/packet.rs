@@ -1,5 +1,5 @@
 //! Datagrams. Parsing is lenient where boot ROMs are sloppy and the meaning is plain; the quirks are from
-//! `netboot-measured.md` (table 1.1, section 2.5) and the threads named.
+//! `measured` (table 1.1, section 2.5) and the threads named.
 
 /// The error codes we send (RFC 1350, RFC 2347).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ const FIRST: Duration = Duration::from_millis(300);
 /// RFC 6298 says 1 s, for the Internet. With one block at a time each loss costs this much; a client on a LAN
 /// answers within a millisecond, and a needless repeat is simply discarded.
 const LEAST: Duration = Duration::from_millis(20);
-/// However often nothing came.
+/// Upper bound of the timeout after repeated losses.
 const MOST: Duration = Duration::from_secs(4);
 
 /// The round-trip estimate.

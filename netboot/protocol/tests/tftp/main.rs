@@ -298,7 +298,7 @@ fn duplicates_do_not_multiply() {
 
 #[test]
 fn low_loss_costs_little_time() {
-    // Bar B9 of netboot-measured.md: 5 MB at 0.2 % loss; today's best server takes 6.2 s with single blocks.
+    // Bar B9 of measured: 5 MB at 0.2 % loss; today's best server takes 6.2 s with single blocks.
     let file = content(5_000_000);
     for (window, at_most) in [(1, ms(2200)), (8, ms(700)), (16, ms(500))] {
         let client = client(&[("blksize", 1468), ("windowsize", window)]);

@@ -1,4 +1,4 @@
-//! Circles of files inside a crate: files that use each other, directly or through others.
+//! Cycles of files inside a crate: files that use each other, directly or through others.
 //!
 //! Read from the paths in the sources (`use crate::a::{b, c::D}`, `super::a::f()`). A re-export counts as the
 //! file it comes from. A file may use its own ancestors (`mod.rs` above it) freely: they are one unit.
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{code, crates, sources};
 
-/// The largest circle that is allowed.
+/// The largest cycle that is allowed.
 const LIMIT: usize = 3;
 
 /// A path of modules, as its segments; the crate's root is empty.
@@ -137,8 +137,8 @@ impl Crate {
         used
     }
 
-    /// Each circle once, with its files.
-    fn circles(&self) -> BTreeSet<BTreeSet<String>> {
+    /// Each cycle once, with its files.
+    fn cycles(&self) -> BTreeSet<BTreeSet<String>> {
         let uses: BTreeMap<&Module, BTreeSet<Module>> =
             self.modules.keys().map(|m| (m, self.uses(m))).collect();
         let reach = |from: &Module| {
@@ -150,24 +150,24 @@ impl Crate {
         };
         let reached: BTreeMap<&Module, BTreeSet<Module>> =
             self.modules.keys().map(|m| (m, reach(m))).collect();
-        let circle = |of: &Module| -> BTreeSet<String> {
+        let cycle = |of: &Module| -> BTreeSet<String> {
             let back = reached[of].iter().filter(|to| reached[*to].contains(of));
             back.map(|module| module.join("/")).collect()
         };
-        let circles = self.modules.keys().map(circle);
-        circles.filter(|circle| circle.len() > 1).collect()
+        let cycles = self.modules.keys().map(cycle);
+        cycles.filter(|cycle| cycle.len() > 1).collect()
     }
 }
 
 #[test]
-fn no_circle_inside_a_crate_has_more_than_three_files() {
+fn no_cycle_inside_a_crate_has_more_than_three_files() {
     let mut faults = Vec::new();
     for folder in crates() {
-        let circles = Crate::read(&folder).circles();
-        let largest = circles.iter().map(BTreeSet::len).max().unwrap_or(0);
+        let cycles = Crate::read(&folder).cycles();
+        let largest = cycles.iter().map(BTreeSet::len).max().unwrap_or(0);
         if largest > LIMIT {
             faults.push(format!(
-                "{folder}: a circle of {largest} files, {LIMIT} are allowed: {circles:#?}"
+                "{folder}: a cycle of {largest} files, {LIMIT} are allowed: {cycles:#?}"
             ));
         }
     }
