@@ -43,9 +43,9 @@ fn messages_of_november_2026_are_read_and_written_unchanged() {
             "{name}"
         );
     }
-    unchanged::<Assignment>("assignment-install");
-    unchanged::<Assignment>("assignment-verify");
-    unchanged::<Assignment>("assignment-wipe");
+    unchanged::<AssignmentResponse>("assignment-install");
+    unchanged::<AssignmentResponse>("assignment-verify");
+    unchanged::<AssignmentResponse>("assignment-wipe");
     unchanged::<ClaimRequest>("claim-request");
     unchanged::<ReportRequest>("report-request");
     unchanged::<ReportResponse>("report-response");

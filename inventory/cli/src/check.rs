@@ -282,11 +282,7 @@ mod tests {
                 "newer.json",
                 vec!["newer.json", "schema 99", "agent 9.1", "schema 1"],
             ),
-            (
-                "good.toml",
-                "web.json",
-                vec!["web.json", "nothing of an asset report"],
-            ),
+            ("good.toml", "web.json", vec!["web.json", "not an asset report"]),
             (
                 "report.json",
                 "web.json",

@@ -327,7 +327,7 @@ mod tests {
             r#"{"state":"new"}"#,
             r#"{"state":"commissioning","phase":"booting","deadline":1,"first":true}"#,
             r#"{"state":"ready","verdict":"warn"}"#,
-            r#"{"state":"quarantined","reason":"r","detail":"d"}"#,
+            r#"{"state":"quarantined","reason":"r","detail":"d","plan":null}"#,
             r#"{"state":"retired"}"#,
         ] {
             let state: State = serde_json::from_str(stored).unwrap_or_else(|e| panic!("{stored}: {e}"));

@@ -26,7 +26,7 @@ fn vm_a_person_chooses_rescue_with_its_password_and_then_the_memory_test() {
             let made = password(&mut path).await;
             let id = &made.machine;
             path.vm.type_line("let me in").unwrap();
-            path.vm.wait_console("the password is wrong", SOON).await.unwrap();
+            path.vm.wait_console("wrong password", SOON).await.unwrap();
             assert!(
                 !path.vm.console().contains("let me in"),
                 "a password is not shown"
