@@ -12,7 +12,7 @@ pub enum NetbootError {
     #[error("networks {0} and {1}: {2}")]
     Clash(String, String, &'static str),
     /// Something could not be opened, read or written.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}")]
     Io {
         /// What was tried, on what, and what to do.
         what: String,

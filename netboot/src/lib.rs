@@ -38,7 +38,7 @@ pub use netboot_protocol::{
 };
 pub use networks::{Networks, ReservationError};
 pub use server::{Netboot, Running};
-pub use source::{BootClient, BootSource, ScriptOrder};
+pub use source::{BootClient, BootInstruction, BootSource};
 
 pub(crate) fn now() -> inventory_api::UnixMs {
     let since = std::time::SystemTime::now()

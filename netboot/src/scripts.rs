@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 
 use crate::now;
 use crate::shared::Shared;
-use crate::source::{BootClient, BootSource, ScriptOrder};
+use crate::source::{BootClient, BootInstruction, BootSource};
 
 /// The program that reads the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,7 +199,7 @@ impl<S: BootSource> Scripts<S> {
         let here = narrowed(&config.kernel_args, &network.settings().kernel_args);
         let kernel_args = narrowed(&here, &source.kernel_args(&client).await);
         let order = self.order(&client, choice, language).await;
-        if let ScriptOrder::MiniOs(args) = &order
+        if let BootInstruction::MiniOs(args) = &order
             && choice.is_some()
             && language == Language::Ipxe
             && self.shared.files.trusted().unified
@@ -252,15 +252,20 @@ impl<S: BootSource> Scripts<S> {
     }
 
     /// What the script should do.
-    async fn order(&self, client: &BootClient, choice: Option<Choice>, language: Language) -> ScriptOrder {
+    async fn order(
+        &self,
+        client: &BootClient,
+        choice: Option<Choice>,
+        language: Language,
+    ) -> BootInstruction {
         let Shared { files, source, .. } = &*self.shared;
         match choice {
             Some(choice) if !files.can(choice) => {
-                ScriptOrder::Refused("the server has no files for this choice".to_owned())
+                BootInstruction::Refused("the server has no files for this choice".to_owned())
             }
             // Nothing unsigned may start from the signed chain.
             Some(Choice::MemoryTest) if language == Language::Grub => {
-                ScriptOrder::Refused("the memory test is not signed".to_owned())
+                BootInstruction::Refused("the memory test is not signed".to_owned())
             }
             Some(choice) => source.chosen(client, choice).await,
             None => source.script(client).await,
@@ -270,23 +275,25 @@ impl<S: BootSource> Scripts<S> {
     /// The script in its language. `None`: it boots nothing, so it gets no menu and is not recorded.
     fn text(
         &self,
-        order: ScriptOrder,
+        order: BootInstruction,
         language: Language,
         urls: &BootUrls,
         mac: Mac,
         kernel_args: &[String],
     ) -> Result<(String, Option<BootTarget>), NoScript> {
         let text = match (order, language) {
-            (ScriptOrder::Ignore, _) => return Err(NoScript::Ignored),
-            (ScriptOrder::Failed, _) => return Err(NoScript::Unavailable),
-            (ScriptOrder::Held(why), Language::Ipxe) => held_script(urls, mac, &why),
-            (ScriptOrder::Refused(why), Language::Ipxe) => refusal_script(urls, mac, &why),
-            (ScriptOrder::Held(why) | ScriptOrder::Refused(why), Language::Grub) => grub_refusal_script(&why),
-            (ScriptOrder::Held(_) | ScriptOrder::Refused(_), Language::Words) => {
+            (BootInstruction::Ignore, _) => return Err(NoScript::Ignored),
+            (BootInstruction::Failed, _) => return Err(NoScript::Unavailable),
+            (BootInstruction::Held(why), Language::Ipxe) => held_script(urls, mac, &why),
+            (BootInstruction::Refused(why), Language::Ipxe) => refusal_script(urls, mac, &why),
+            (BootInstruction::Held(why) | BootInstruction::Refused(why), Language::Grub) => {
+                grub_refusal_script(&why)
+            }
+            (BootInstruction::Held(_) | BootInstruction::Refused(_), Language::Words) => {
                 return Err(NoScript::Ignored);
             }
-            (ScriptOrder::MemoryTest, _) => memory_test_script(urls, mac, kernel_args),
-            (ScriptOrder::LocalDisk, language) => {
+            (BootInstruction::MemoryTest, _) => memory_test_script(urls, mac, kernel_args),
+            (BootInstruction::LocalDisk, language) => {
                 let text = match language {
                     Language::Ipxe => local_disk_script(mac),
                     Language::Grub => grub_local_disk_script(mac),
@@ -294,7 +301,7 @@ impl<S: BootSource> Scripts<S> {
                 };
                 return Ok((text, Some(BootTarget::LocalDisk)));
             }
-            (ScriptOrder::MiniOs(args), language) => {
+            (BootInstruction::MiniOs(args), language) => {
                 let text = match language {
                     Language::Ipxe => mini_os_script(urls, &args, kernel_args, self.shared.files.trusted()),
                     Language::Grub => grub_mini_os_script(&args, kernel_args),

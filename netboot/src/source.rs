@@ -27,7 +27,7 @@ pub struct BootClient {
 
 /// What a boot script should do.
 #[derive(Clone, Debug)]
-pub enum ScriptOrder {
+pub enum BootInstruction {
     /// Boot the mini-os with these arguments; their ticket was made for this very script.
     MiniOs(Box<BootArgs>),
     /// Boot the local disk.
@@ -76,7 +76,7 @@ pub trait BootSource: Send + Sync + 'static {
 
     /// The machine fetches its boot script from its leased address: enrol it if need be, make a ticket. Any
     /// process on a machine can fetch; [`BootClient::firmware_asked`] tells whether the machine is booting.
-    fn script(&self, client: &BootClient) -> impl Future<Output = ScriptOrder> + Send;
+    fn script(&self, client: &BootClient) -> impl Future<Output = BootInstruction> + Send;
 
     /// Kernel arguments of this machine's mini-os. They replace arguments of the same name set for its
     /// network or for all machines.
@@ -91,8 +91,8 @@ pub trait BootSource: Send + Sync + 'static {
     }
 
     /// What to boot after a person at the console chose something from the menu.
-    fn chosen(&self, _client: &BootClient, _choice: Choice) -> impl Future<Output = ScriptOrder> + Send {
-        async { ScriptOrder::Refused("there is no boot menu".to_owned()) }
+    fn chosen(&self, _client: &BootClient, _choice: Choice) -> impl Future<Output = BootInstruction> + Send {
+        async { BootInstruction::Refused("there is no boot menu".to_owned()) }
     }
 
     /// The file of a public image, for ranges over plain HTTP. `None`: not known or not public.

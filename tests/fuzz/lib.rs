@@ -40,7 +40,7 @@ pub fn agent(name: &str, bytes: &[u8]) {
 
 #[cfg(feature = "agent")]
 /// The server's answer, as the agent reads it.
-pub fn agent_order(bytes: &[u8]) {
+pub fn agent_assignment(bytes: &[u8]) {
     let _ = agent::session::read_assignment(bytes);
 }
 

@@ -114,7 +114,7 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
 
 /// The inputs of tests/cases/12-mac-spellings, and similar ones.
 #[test]
-fn a_mac_or_a_subnet_stands_there_once() {
+fn duplicate_macs_and_subnets_are_refused() {
     let macs = include_str!("../../../tests/cases/12-mac-spellings/mac-same.toml");
     let overlap = include_str!("../../../tests/cases/12-mac-spellings/overlap.toml");
     let network =

@@ -2,6 +2,7 @@
 
 use crate::problem::{READ_ONLY, Result};
 use crate::{Actor, Service, Turn, secret};
+use inventory_api::text::with_causes;
 
 /// Shortest time between records of a token's last use, in ms.
 const USED_EVERY: i64 = 5 * 60 * 1000;
@@ -51,7 +52,11 @@ impl Service {
             };
             // Reading must still work when the disk is full.
             if let Err(error) = self.core.turn(&Actor::Token(row.name.clone()), work).await {
-                tracing::warn!(%error, token = row.name, "the use of a token was not recorded");
+                tracing::warn!(
+                    error = with_causes(&error),
+                    token = row.name,
+                    "the use of a token was not recorded"
+                );
             }
         }
         Ok(Some(Login {

@@ -16,8 +16,9 @@ use netboot::{BootClient, BootSource as _};
 use service::boot::Boot;
 use service::core::{Clock, Core, Memory};
 use service::{Service, Turn};
-use store::Store;
+use store::{Store, StoreError};
 use tls::Authority;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -206,20 +207,24 @@ async fn assert_whole(service: &Service, change: &Change, number: usize, point: 
     (ended, made)
 }
 
-#[tokio::test]
-async fn a_change_whose_caller_goes_away_is_made_whole_or_not_at_all() {
-    let dir = tempfile::tempdir().unwrap();
+async fn service_in(dir: &std::path::Path) -> Service {
     let clock = Clock::new(|| UnixMs(1_795_000_000_000));
-    let mut config = Config::new(dir.path().to_owned());
+    let mut config = Config::new(dir.to_owned());
     config.boot.enrolments_per_minute = 10_000;
-    let service = Service::new(Arc::new(Core {
+    Service::new(Arc::new(Core {
         config,
-        store: Store::open(&dir.path().join("s.db")).await.unwrap(),
-        authority: Authority::open(&dir.path().join("ca"), clock.now()).unwrap(),
+        store: Store::open(&dir.join("s.db")).await.unwrap(),
+        authority: Authority::open(&dir.join("ca"), clock.now()).unwrap(),
         clock,
         memory: Memory::default(),
         stop: Default::default(),
-    }));
+    }))
+}
+
+#[tokio::test]
+async fn a_change_whose_caller_goes_away_is_made_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let service = service_in(dir.path()).await;
     // How often a change suspends depends on the threads of the database: several rounds meet all points.
     let (mut number, mut nothing, mut whole) = (0, 0, 0);
     for change in CHANGES.iter().cycle().take(5 * CHANGES.len()) {
@@ -238,4 +243,27 @@ async fn a_change_whose_caller_goes_away_is_made_whole_or_not_at_all() {
         }
     }
     assert!(nothing > 0 && whole > 0, "{nothing} and {whole}");
+}
+
+#[tokio::test]
+async fn a_panic_ends_the_server_even_if_the_caller_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let service = service_in(dir.path()).await;
+    let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (core, at, held) = (service.core().clone(), begun.clone(), gate.clone());
+    let caller = tokio::spawn(async move {
+        let work = async move |turn: Turn| {
+            at.notify_one();
+            held.notified().await;
+            assert!(turn.machines_of_serial("").await?.len() > 1, "a panic on purpose");
+            Ok::<(), StoreError>(())
+        };
+        core.turn(&person(), work).await
+    });
+    begun.notified().await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    gate.notify_one();
+    let told = service.core().memory.panicked.notified();
+    timeout(Duration::from_secs(20), told).await.unwrap();
 }

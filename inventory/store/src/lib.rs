@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inventory_api::problem::server_failed;
+use inventory_api::text::with_causes;
 use inventory_api::{Problem, UnixMs};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -58,7 +59,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database file cannot be opened.
-    #[error("cannot open the store {path}: {source}{}", next_step(source))]
+    #[error("cannot open the store {path}{}", next_step(source))]
     Open {
         /// The database file.
         path: PathBuf,
@@ -66,7 +67,7 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// The database file cannot be created.
-    #[error("cannot create the store {path}: {source}")]
+    #[error("cannot create the store {path}")]
     File {
         /// The database file.
         path: PathBuf,
@@ -74,7 +75,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// The schema cannot be brought up to date.
-    #[error("cannot bring the store {path} up to date: {source}")]
+    #[error("cannot bring the store {path} up to date")]
     Migrate {
         /// The database file.
         path: PathBuf,
@@ -82,14 +83,14 @@ pub enum StoreError {
         source: sqlx::migrate::MigrateError,
     },
     /// A statement failed, or a row has a value that this version cannot read.
-    #[error("the store failed: {0}")]
+    #[error("the store failed")]
     Sql(#[from] sqlx::Error),
 }
 
 /// The cause goes to the log: the caller is told only that the server failed.
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
-        tracing::error!(%error, "a request failed");
+        tracing::error!(error = with_causes(&error), "a request failed");
         server_failed()
     }
 }
@@ -100,8 +101,8 @@ fn next_step(error: &sqlx::Error) -> &'static str {
     const BROKEN: [&str; 2] = ["11", "26"];
     let code = error.as_database_error().and_then(|e| e.code());
     if code.is_some_and(|code| BROKEN.contains(&code.as_ref())) {
-        ". The file is damaged: keep a copy of it, and put a backup in its place (docs/backup.md), or save what can be read with \
-         `sqlite3 FILE .recover`"
+        " (the file is damaged: keep a copy of it, and put a backup in its place (docs/backup.md), or save what can be read with \
+         `sqlite3 FILE .recover`)"
     } else {
         ""
     }

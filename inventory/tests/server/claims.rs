@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use inventory_api::Mac;
 use inventory_api::agent::{Assignment, RunsOn, StepOutcome};
 use inventory_api::machine::Verb;
-use netboot::{BootSource as _, ScriptOrder};
+use netboot::{BootInstruction, BootSource as _};
 
 use crate::harness::{HOME, Key, NIC, Site, all_machines, report};
 
@@ -47,7 +47,7 @@ async fn a_second_key_is_an_alarm_that_stops_the_machine_and_revokes_its_certifi
         (refused.code.as_str(), refused.status),
         ("certificate-revoked", 403)
     );
-    assert!(matches!(site.script(NIC, HOME).await, ScriptOrder::Ignore));
+    assert!(matches!(site.script(NIC, HOME).await, BootInstruction::Ignore));
     let history = site.history(&honest.id).await;
     let alarm = history.last().unwrap();
     assert_eq!(alarm.event, "security-alarm");
@@ -230,7 +230,7 @@ async fn another_nic_of_a_reported_machine_is_the_same_machine() {
 /// S6: somebody fetches a boot script for a machine whose firmware has sent no DHCP request since its agent
 /// was heard.
 #[tokio::test]
-async fn who_is_not_heard_to_boot_gets_no_ticket_and_moves_nothing() {
+async fn without_a_boot_request_there_is_no_ticket_and_no_change_of_state() {
     let site = Site::new().await;
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
@@ -246,13 +246,16 @@ async fn who_is_not_heard_to_boot_gets_no_ticket_and_moves_nothing() {
     let now = site.core().clock.now();
     for heard in [None, Some(now.minus_seconds(1))] {
         let order = boot.script(&asks(heard)).await;
-        assert!(matches!(order, ScriptOrder::Held(_)), "{order:?}");
+        assert!(matches!(order, BootInstruction::Held(_)), "{order:?}");
     }
     assert_eq!(site.core().store.machine(&agent.id).await.unwrap(), before);
     assert!(site.detail(&agent.id).await.machine.held.is_some());
     site.verb(&agent.id, Verb::Admit).await.unwrap();
     assert!(site.detail(&agent.id).await.machine.held.is_none());
-    assert!(matches!(boot.script(&asks(None)).await, ScriptOrder::MiniOs(_)));
+    assert!(matches!(
+        boot.script(&asks(None)).await,
+        BootInstruction::MiniOs(_)
+    ));
 }
 
 /// S9: new machines are limited per minute and network, and those that never claimed are forgotten after a
@@ -270,7 +273,7 @@ async fn made_up_machines_are_bounded_and_forgotten() {
             server: HOME,
             firmware_asked: Some(site.core().clock.now()),
         };
-        held += usize::from(matches!(boot.script(&client).await, ScriptOrder::Held(_)));
+        held += usize::from(matches!(boot.script(&client).await, BootInstruction::Held(_)));
     }
     assert_eq!(held, 15);
     assert_eq!(

@@ -22,7 +22,7 @@ use inventory_api::report::{AssetReport, DiskFacts, FirmwareMode, NicFacts, Syst
 use inventory_api::routes::{self, Route};
 use inventory_api::{Mac, MachineId, Problem, Sha256Digest, UnixMs};
 use inventory_client::ClientError;
-use netboot::{BootClient, BootSource as _, ScriptOrder};
+use netboot::{BootClient, BootInstruction, BootSource as _};
 use reqwest::{Client, Method, StatusCode};
 use service::boot::Boot;
 use service::core::{Clock, Core};
@@ -118,7 +118,7 @@ impl Site {
     }
 
     /// The script order that the boot service would get for this machine; it must match its boot target.
-    pub async fn script(&self, mac: Mac, ip: Ipv4Addr) -> ScriptOrder {
+    pub async fn script(&self, mac: Mac, ip: Ipv4Addr) -> BootInstruction {
         let boot = Boot::new(self.core(), self.running().bound().api.port(), HashMap::new());
         let client = BootClient {
             mac,
@@ -130,9 +130,9 @@ impl Site {
         let target = boot.target(&client).await;
         let order = boot.script(&client).await;
         match (&target, &order) {
-            (inventory_api::boot::BootTarget::MiniOs { .. }, ScriptOrder::MiniOs(_))
-            | (inventory_api::boot::BootTarget::LocalDisk, ScriptOrder::LocalDisk)
-            | (inventory_api::boot::BootTarget::Ignore, ScriptOrder::Ignore) => {}
+            (inventory_api::boot::BootTarget::MiniOs { .. }, BootInstruction::MiniOs(_))
+            | (inventory_api::boot::BootTarget::LocalDisk, BootInstruction::LocalDisk)
+            | (inventory_api::boot::BootTarget::Ignore, BootInstruction::Ignore) => {}
             _ => panic!("DHCP was told {target:?}, the script is {order:?}"),
         }
         order
@@ -146,7 +146,7 @@ impl Site {
 
     pub async fn ticket(&self, mac: Mac, ip: Ipv4Addr) -> BootArgs {
         match self.script(mac, ip).await {
-            ScriptOrder::MiniOs(args) => *args,
+            BootInstruction::MiniOs(args) => *args,
             other => panic!("no mini-os to boot: {other:?}"),
         }
     }

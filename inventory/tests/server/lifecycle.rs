@@ -9,7 +9,7 @@ use inventory_api::machine::{Deployment, Verb};
 use inventory_api::plan::{InstallPlan, Step};
 use inventory_api::{Mac, routes};
 use lifecycle::{Limits, Rule, RuleAction, RuleMatch};
-use netboot::ScriptOrder;
+use netboot::BootInstruction;
 
 use crate::harness::{HOME, NIC, Site};
 use crate::replay::assert_replays;
@@ -105,7 +105,7 @@ async fn power_on_to_deployed_to_released_with_the_server_killed_at_every_stage(
         Assignment::Reboot { .. }
     ));
 
-    assert!(matches!(site.script(NIC, HOME).await, ScriptOrder::LocalDisk));
+    assert!(matches!(site.script(NIC, HOME).await, BootInstruction::LocalDisk));
     site.restart().await;
     // The installed system has the same credentials.
     agent.report(&site, RunsOn::Installed).await.unwrap();
@@ -123,7 +123,7 @@ async fn power_on_to_deployed_to_released_with_the_server_killed_at_every_stage(
     agent.verify(&site, &plan, true).await.unwrap();
     site.restart().await;
     assert_eq!(site.phase(&id).await, "deployed");
-    assert!(matches!(site.script(NIC, HOME).await, ScriptOrder::LocalDisk));
+    assert!(matches!(site.script(NIC, HOME).await, BootInstruction::LocalDisk));
     agent.report(&site, RunsOn::Installed).await.unwrap();
 
     site.verb(&id, Verb::Release).await.unwrap();
@@ -313,7 +313,10 @@ async fn a_rule_deploys_a_machine_on_its_first_boot_and_another_holds_one() {
         config.profiles.insert("web".into(), request);
     })
     .await;
-    assert!(matches!(site.script(spare, HOME).await, ScriptOrder::LocalDisk));
+    assert!(matches!(
+        site.script(spare, HOME).await,
+        BootInstruction::LocalDisk
+    ));
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
     assert_eq!(site.phase(&agent.id).await, "deploying/installing");
@@ -434,7 +437,7 @@ async fn an_image_comes_in_ranges_to_the_machine_whose_plan_names_it() {
 }
 
 #[tokio::test]
-async fn a_graceful_stop_answers_who_waits_and_ends() {
+async fn a_graceful_stop_answers_waiting_clients() {
     let mut site = Site::new().await;
     let agent = site.boot(NIC).await;
     let seen = agent.assignment(&site, "").await.unwrap().seq;

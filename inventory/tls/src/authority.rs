@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_certificate_is_made_anew_when_names_change_or_time_passes() {
+    fn the_server_certificate_is_renewed_when_names_change_or_time_passes() {
         let dir = tempfile::tempdir().unwrap();
         let authority = Authority::open(dir.path(), NOW).unwrap();
         let two = names(&["127.0.0.1", "localhost"]);

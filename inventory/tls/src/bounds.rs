@@ -145,7 +145,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[tokio::test]
-    async fn who_takes_no_byte_is_given_up_and_who_is_slow_is_not() {
+    async fn a_peer_that_reads_nothing_is_dropped_and_a_slow_one_is_not() {
         let limit = Duration::from_secs(3);
         let (near, mut far) = tokio::io::duplex(16);
         let mut near = TimedWrites::new(near, limit);

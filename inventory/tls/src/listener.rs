@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_holds_every_place_gives_way_and_a_body_has_to_come() {
+    async fn idle_holders_of_all_slots_are_evicted_and_a_body_must_arrive() {
         let small = Small::start().await;
         let mut idle = Vec::new();
         for _ in 0..20 {

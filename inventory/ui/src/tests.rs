@@ -163,7 +163,7 @@ fn a_machine_fails_where_it_failed() {
 }
 
 #[test]
-fn a_second_run_begins_anew() {
+fn a_second_run_begins_with_its_first_step() {
     let mut history = sample::deployed_history();
     let mut again = history[0].clone();
     (again.seq, again.at, again.event, again.state) = (

@@ -11,8 +11,8 @@ use futures::StreamExt;
 use inventory_api::boot::{BootArgs, BootEvent, BootEventKind, BootTarget, Purpose};
 use inventory_api::{Mac, Sha256Digest, UnixMs};
 use netboot::{
-    BootClient, BootSource, BoundNetwork, Config, LeaseTable, Mode, Netboot, NetbootError, Network,
-    NetworkSettings, PoolRange, ScriptOrder,
+    BootClient, BootInstruction, BootSource, BoundNetwork, Config, LeaseTable, Mode, Netboot, NetbootError,
+    Network, NetworkSettings, PoolRange,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -44,11 +44,11 @@ impl BootSource for Source {
         }
     }
 
-    async fn script(&self, client: &BootClient) -> ScriptOrder {
+    async fn script(&self, client: &BootClient) -> BootInstruction {
         match self.target(client).await {
-            BootTarget::Ignore => ScriptOrder::Ignore,
-            BootTarget::LocalDisk => ScriptOrder::LocalDisk,
-            BootTarget::MiniOs { purpose } => ScriptOrder::MiniOs(Box::new(BootArgs {
+            BootTarget::Ignore => BootInstruction::Ignore,
+            BootTarget::LocalDisk => BootInstruction::LocalDisk,
+            BootTarget::MiniOs { purpose } => BootInstruction::MiniOs(Box::new(BootArgs {
                 server: format!("https://{}:8443", client.server),
                 boot_url: format!("http://{}:8067", client.server),
                 mac: client.mac,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use inventory_api::boot::{BootArgs, BootEvent, BootTarget, Choice, Purpose};
 use inventory_api::{Sha256Digest, UnixMs};
-use netboot::{BootClient, BootSource, ScriptOrder};
+use netboot::{BootClient, BootInstruction, BootSource};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -23,13 +23,13 @@ impl BootSource for Person {
         BootTarget::LocalDisk
     }
 
-    async fn script(&self, _: &BootClient) -> ScriptOrder {
-        ScriptOrder::LocalDisk
+    async fn script(&self, _: &BootClient) -> BootInstruction {
+        BootInstruction::LocalDisk
     }
 
-    async fn chosen(&self, client: &BootClient, choice: Choice) -> ScriptOrder {
+    async fn chosen(&self, client: &BootClient, choice: Choice) -> BootInstruction {
         assert_eq!(choice, Choice::Rescue);
-        ScriptOrder::MiniOs(Box::new(BootArgs {
+        BootInstruction::MiniOs(Box::new(BootArgs {
             server: "https://127.0.0.1:8443".to_owned(),
             boot_url: "http://127.0.0.1:8067".to_owned(),
             mac: client.mac,

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use inventory_api::Sha256Digest;
 use inventory_api::boot::{BootEvent, BootTarget};
 use netboot::{
-    BootClient, BootSource, Config, Netboot, NetbootError, Network, NetworkSettings, PoolRange, ScriptOrder,
+    BootClient, BootInstruction, BootSource, Config, Netboot, NetbootError, Network, NetworkSettings,
+    PoolRange,
 };
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
@@ -28,8 +29,8 @@ impl BootSource for Nobody {
         BootTarget::Ignore
     }
 
-    async fn script(&self, _: &BootClient) -> ScriptOrder {
-        ScriptOrder::Ignore
+    async fn script(&self, _: &BootClient) -> BootInstruction {
+        BootInstruction::Ignore
     }
 
     async fn public_image(&self, _: Sha256Digest) -> Option<PathBuf> {

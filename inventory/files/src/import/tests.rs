@@ -32,6 +32,34 @@ fn orders_by_csv_and_by_json_are_the_same() {
     assert_eq!(back, values);
 }
 
+/// Readers copy the samples of docs/orders.md.
+#[test]
+fn the_samples_of_the_document_are_taken() {
+    let document = include_str!("../../../../docs/orders.md");
+    let mut taken = Vec::new();
+    for (language, format) in [("csv", Format::Csv), ("json", Format::Json)] {
+        for block in document.split(&format!("```{language}\n")).skip(1) {
+            let sample = block.split("```").next().unwrap();
+            let kind = ["order", "room", "profile"].into_iter().find(|kind| {
+                let start = sample.trim_start_matches(['[', '{', '"']);
+                start.starts_with(kind)
+            });
+            let bytes = sample.as_bytes();
+            let rows = match kind {
+                Some("order") => orders(bytes, format).map(|all| all.len()),
+                Some("room") => racks(bytes, format).map(|all| all.len()),
+                Some("profile") => profiles(bytes, format).map(|all| all.len()),
+                _ => panic!("a sample of nothing: {sample}"),
+            };
+            taken.push((
+                kind.unwrap(),
+                rows.unwrap_or_else(|faults| panic!("{sample}: {faults:?}")),
+            ));
+        }
+    }
+    assert_eq!(taken, [("order", 1), ("room", 2), ("profile", 1), ("room", 1)]);
+}
+
 #[test]
 fn each_fault_has_its_line_and_column() {
     let text = "order,item,count,profile\nPO-1,10,0,web\n,10,1,web\nPO-1,10\nPO-2,10,1,web\nPO-2,10,2,web\n";

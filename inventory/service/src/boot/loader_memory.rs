@@ -137,19 +137,19 @@ impl Loaders {
         news
     }
 
-    /// The loader to try next. The second value is the trial to store, if the firmware's restart (`anew`)
-    /// ended one.
+    /// The loader to try next. The second value is the trial to store, if the firmware's restart
+    /// (`restarted`) ended one.
     pub(crate) fn next(
         &self,
         mac: Mac,
         kind: ClientKind,
-        anew: bool,
-        there_is: &dyn Fn(Loader) -> bool,
+        restarted: bool,
+        available: &dyn Fn(Loader) -> bool,
         now: UnixMs,
     ) -> (Option<Loader>, Option<Trial>) {
         let mut known = self.known();
         let mut ended = None;
-        if anew && let Some(mut trial) = known.trials.get(&mac).cloned() {
+        if restarted && let Some(mut trial) = known.trials.get(&mac).cloned() {
             if trial.firmware_restarts(now) {
                 ended = Some(trial.clone());
             }
@@ -159,7 +159,7 @@ impl Loaders {
         }
         let (new, none) = (Trial::default(), Experience::default());
         let trial = known.trials.get(&mac).unwrap_or(&new);
-        let next = trial.next(kind, known.experience(mac).unwrap_or(&none), there_is);
+        let next = trial.next(kind, known.experience(mac).unwrap_or(&none), available);
         (next, ended)
     }
 
@@ -249,11 +249,11 @@ mod tests {
         event(mac, 0, what)
     }
 
-    fn ask(loaders: &Loaders, anew: bool, now: i64) -> (Option<Loader>, Option<Trial>) {
+    fn ask(loaders: &Loaders, restarted: bool, now: i64) -> (Option<Loader>, Option<Trial>) {
         loaders.next(
             MAC,
             ClientKind::UefiX64,
-            anew,
+            restarted,
             &|l| l != Loader::SignedIpxe,
             UnixMs(now),
         )

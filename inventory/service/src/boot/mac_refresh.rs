@@ -1,5 +1,6 @@
 //! Keeps the MACs of known machines in memory current.
 
+use inventory_api::text::with_causes;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
@@ -33,7 +34,10 @@ pub async fn run(core: &Core) {
         }
         changes = changes.resubscribe();
         if let Err(error) = load(core).await {
-            tracing::error!(%error, "cannot read the machines' MACs: host names in DHCP may be old");
+            tracing::error!(
+                error = with_causes(&error),
+                "cannot read the machines' MACs: host names in DHCP may be old"
+            );
         }
     }
 }

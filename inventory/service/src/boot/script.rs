@@ -7,7 +7,7 @@ use inventory_api::machine::Actor;
 use inventory_api::{MachineId, UnixMs};
 use lifecycle::booting::{Asks, Held, TICKETS_A_MINUTE, may_have_ticket};
 use lifecycle::{AtConsole, Event, State, boot_target};
-use netboot::{BootClient, ScriptOrder};
+use netboot::{BootClient, BootInstruction};
 
 use super::source::Boot;
 use crate::rescue::RESCUE_SECONDS;
@@ -23,13 +23,13 @@ const TOO_MANY_SCRIPTS: &str = "held: this machine asked for too many boot scrip
 const BOOTED_AGAIN: &str = "it booted again";
 
 impl Boot {
-    pub(super) async fn make_script(&self, client: &BootClient) -> Result<ScriptOrder, AdvanceError> {
+    pub(super) async fn make_script(&self, client: &BootClient) -> Result<BootInstruction, AdvanceError> {
         let Some(ip) = client.ip else {
             tracing::warn!(mac = %client.mac, "a boot script was asked for without a lease");
-            return Ok(ScriptOrder::Ignore);
+            return Ok(BootInstruction::Ignore);
         };
         if client.mac.is_junk() {
-            return Ok(ScriptOrder::Ignore);
+            return Ok(BootInstruction::Ignore);
         }
         let script = self.script(client, ip);
         let work = async move |turn| script(turn).of_state().await;
@@ -41,12 +41,12 @@ impl Boot {
         &self,
         client: &BootClient,
         choice: Choice,
-    ) -> Result<ScriptOrder, AdvanceError> {
+    ) -> Result<BootInstruction, AdvanceError> {
         if self.core.config.boot.menu_seconds == 0 {
             return refuse("the boot menu is switched off");
         }
         let Some(ip) = client.ip else {
-            return Ok(ScriptOrder::Ignore);
+            return Ok(BootInstruction::Ignore);
         };
         let script = self.script(client, ip);
         let work = async move |turn| script(turn).of_choice(choice).await;
@@ -75,11 +75,11 @@ impl Boot {
 
     /// The client may be a process on a running system: it gets only what anybody may have, and no state
     /// changes.
-    fn unheard(&self, row: &MachineRow, client: &BootClient, held: Held, now: UnixMs) -> ScriptOrder {
+    fn unheard(&self, row: &MachineRow, client: &BootClient, held: Held, now: UnixMs) -> BootInstruction {
         let commission = row.state == State::New && self.commissions(Some(row), client);
         match boot_target(&row.state, commission) {
-            BootTarget::LocalDisk => ScriptOrder::LocalDisk,
-            BootTarget::Ignore => ScriptOrder::Ignore,
+            BootTarget::LocalDisk => BootInstruction::LocalDisk,
+            BootTarget::Ignore => BootInstruction::Ignore,
             BootTarget::MiniOs { .. } => {
                 let why = held.to_string();
                 let memory = &self.core.memory;
@@ -92,14 +92,14 @@ impl Boot {
                     memory.journeys.owned(client.mac, &row.id);
                     memory.sessions.changed(&row.id);
                 }
-                ScriptOrder::Held(why)
+                BootInstruction::Held(why)
             }
         }
     }
 }
 
-fn refuse(why: &str) -> Result<ScriptOrder, AdvanceError> {
-    Ok(ScriptOrder::Refused(why.to_owned()))
+fn refuse(why: &str) -> Result<BootInstruction, AdvanceError> {
+    Ok(BootInstruction::Refused(why.to_owned()))
 }
 
 /// A script in the making.
@@ -111,13 +111,13 @@ struct Script {
 }
 
 impl Script {
-    async fn of_state(mut self) -> Result<ScriptOrder, AdvanceError> {
+    async fn of_state(mut self) -> Result<BootInstruction, AdvanceError> {
         let now = self.turn.now;
         let id = match self.turn.machine_of_mac(self.client.mac).await? {
             Some(id) => id,
             None => match self.enroll().await? {
                 Some(id) => id,
-                None => return Ok(ScriptOrder::Held(TOO_MANY_NEW.to_owned())),
+                None => return Ok(BootInstruction::Held(TOO_MANY_NEW.to_owned())),
             },
         };
         let row = self.turn.row(&id).await?;
@@ -141,15 +141,15 @@ impl Script {
         // The event may have ended a deployment, so use the state that it led to.
         let target = boot_target(&self.turn.advance(&id, event).await?.state, false);
         let script = match target {
-            BootTarget::LocalDisk => ScriptOrder::LocalDisk,
-            BootTarget::Ignore => ScriptOrder::Ignore,
+            BootTarget::LocalDisk => BootInstruction::LocalDisk,
+            BootTarget::Ignore => BootInstruction::Ignore,
             BootTarget::MiniOs { purpose } => {
                 let made = self.turn.tickets_since(&id, now.minus_seconds(60)).await?;
                 if made >= TICKETS_A_MINUTE {
                     if self.boot.warns(now) {
                         tracing::warn!(machine = %id, mac = %self.client.mac, "too many boot scripts in a minute: none is given");
                     }
-                    return Ok(ScriptOrder::Held(TOO_MANY_SCRIPTS.to_owned()));
+                    return Ok(BootInstruction::Held(TOO_MANY_SCRIPTS.to_owned()));
                 }
                 self.mini_os(&id, purpose).await?
             }
@@ -179,17 +179,17 @@ impl Script {
         Ok(Some(id))
     }
 
-    async fn of_choice(mut self, choice: Choice) -> Result<ScriptOrder, AdvanceError> {
+    async fn of_choice(mut self, choice: Choice) -> Result<BootInstruction, AdvanceError> {
         let now = self.turn.now;
         let Some(row) = self.turn.machine_by_mac(self.client.mac).await? else {
             return refuse("this machine is not enrolled");
         };
         if let Err(refused) = lifecycle::console::choose(&row.state, choice) {
-            return Ok(ScriptOrder::Refused(refused.sentence));
+            return Ok(BootInstruction::Refused(refused.sentence));
         }
         // The choice must come from a console, not from a process on the running system.
         if let Err(held) = may_have_ticket(&self.boot.asks(&row, &self.client), true, now) {
-            return Ok(ScriptOrder::Refused(held.to_string()));
+            return Ok(BootInstruction::Refused(held.to_string()));
         }
         let id = row.id;
         self.turn.end_rescue(&id, BOOTED_AGAIN).await?;
@@ -197,8 +197,8 @@ impl Script {
         // The script that this choice replaces may have had a ticket.
         self.turn.void_tickets(&id).await?;
         let script = match choice {
-            Choice::LocalDisk => ScriptOrder::LocalDisk,
-            Choice::MemoryTest => ScriptOrder::MemoryTest,
+            Choice::LocalDisk => BootInstruction::LocalDisk,
+            Choice::MemoryTest => BootInstruction::MemoryTest,
             Choice::MiniOs => self.mini_os(&id, Purpose::Standby).await?,
             Choice::Rescue => {
                 // Not a boot ticket: claiming one would replace the agent on the disk.
@@ -221,7 +221,7 @@ impl Script {
     }
 
     /// The mini-os, with a new ticket.
-    async fn mini_os(&mut self, id: &MachineId, purpose: Purpose) -> Result<ScriptOrder, StoreError> {
+    async fn mini_os(&mut self, id: &MachineId, purpose: Purpose) -> Result<BootInstruction, StoreError> {
         let (ticket, now) = (secret::fresh(), self.turn.now);
         let row = TicketRow {
             machine: id.clone(),
@@ -237,8 +237,8 @@ impl Script {
         Ok(self.with_ticket(ticket, purpose))
     }
 
-    fn with_ticket(&self, ticket: String, purpose: Purpose) -> ScriptOrder {
-        ScriptOrder::MiniOs(Box::new(BootArgs {
+    fn with_ticket(&self, ticket: String, purpose: Purpose) -> BootInstruction {
+        BootInstruction::MiniOs(Box::new(BootArgs {
             server: format!("https://{}:{}", self.client.server, self.boot.api_port),
             boot_url: self.boot.boot_url(&self.client),
             mac: self.client.mac,

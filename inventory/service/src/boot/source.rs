@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, Choice};
 use inventory_api::machine::Actor;
+use inventory_api::text::with_causes;
 use inventory_api::{Mac, Sha256Digest, UnixMs};
 use lifecycle::{Decision, MachineFacts, State, boot_target};
-use netboot::{BootClient, BootSource, ScriptOrder};
+use netboot::{BootClient, BootInstruction, BootSource};
 use netboot_protocol::{ClientKind, Loader, Menu, Trial};
 
 use crate::Turn;
@@ -72,8 +73,10 @@ impl Boot {
     /// The machine of a client, if it is enrolled. `None`: the store failed.
     async fn row_of(&self, client: &BootClient, what: &str) -> Option<Option<MachineRow>> {
         let row = self.core.store.machine_by_mac(client.mac).await;
-        row.inspect_err(|error| tracing::error!(mac = %client.mac, %error, "cannot decide {what}"))
-            .ok()
+        row.inspect_err(
+            |error| tracing::error!(mac = %client.mac, error = with_causes(&error), "cannot decide {what}"),
+        )
+        .ok()
     }
 
     /// Writes in the background: firmware does not wait for it, and what a power cut loses is learned again.
@@ -85,7 +88,7 @@ impl Boot {
                 turn.commit().await
             };
             if let Err(error) = core.turn(&Actor::Boot, work).await {
-                tracing::error!(%mac, %error, "cannot store whether a loader worked");
+                tracing::error!(%mac, error = with_causes(&error), "cannot store whether a loader worked");
             }
         });
     }
@@ -121,12 +124,12 @@ impl BootSource for Boot {
         self.core.memory.macs.host_name(mac).flatten()
     }
 
-    async fn script(&self, client: &BootClient) -> ScriptOrder {
+    async fn script(&self, client: &BootClient) -> BootInstruction {
         match self.make_script(client).await {
             Ok(order) => order,
             Err(error) => {
-                tracing::error!(mac = %client.mac, %error, "no boot script was made");
-                ScriptOrder::Failed
+                tracing::error!(mac = %client.mac, error = with_causes(&error), "no boot script was made");
+                BootInstruction::Failed
             }
         }
     }
@@ -150,16 +153,16 @@ impl BootSource for Boot {
         (!choices.is_empty()).then_some(Menu { seconds, choices })
     }
 
-    async fn chosen(&self, client: &BootClient, choice: Choice) -> ScriptOrder {
+    async fn chosen(&self, client: &BootClient, choice: Choice) -> BootInstruction {
         let order = match self.make_chosen(client, choice).await {
             Ok(order) => order,
             Err(error) => {
-                tracing::error!(mac = %client.mac, %error, %choice, "no boot script was made for a choice");
-                ScriptOrder::Refused("the server failed; its log says why".to_owned())
+                tracing::error!(mac = %client.mac, error = with_causes(&error), %choice, "no boot script was made for a choice");
+                BootInstruction::Refused("the server failed; its log says why".to_owned())
             }
         };
         let refused = match &order {
-            ScriptOrder::Refused(why) => Some(why.clone()),
+            BootInstruction::Refused(why) => Some(why.clone()),
             _ => None,
         };
         self.heard(BootEvent {
@@ -181,11 +184,15 @@ impl BootSource for Boot {
         &self,
         mac: Mac,
         kind: ClientKind,
-        anew: bool,
-        there_is: &(dyn Fn(Loader) -> bool + Sync),
+        restarted: bool,
+        available: &(dyn Fn(Loader) -> bool + Sync),
     ) -> Option<Loader> {
         let now = self.core.clock.now();
-        let (loader, ended) = self.core.memory.loaders.next(mac, kind, anew, &there_is, now);
+        let (loader, ended) = self
+            .core
+            .memory
+            .loaders
+            .next(mac, kind, restarted, &available, now);
         if let Some(trial) = ended {
             tracing::warn!(%mac, next = loader.map(Loader::file), why = self.core.memory.loaders.status(mac).sentence, "a loader failed");
             self.keep_trial(mac, trial);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use inventory_api::UnixMs;
 use inventory_api::machine::Actor;
+use inventory_api::text::with_causes;
 use lifecycle::Event;
 
 use crate::core::Core;
@@ -30,11 +31,17 @@ pub async fn run(core: &Arc<Core>) {
         if now.since(UnixMs(looked.load(Ordering::Relaxed))) >= FORGET_EVERY_MS {
             looked.store(now.0, Ordering::Relaxed);
             if let Err(error) = forget_never_claimed(core, now).await {
-                tracing::error!(%error, "enrolments that never claimed could not be forgotten");
+                tracing::error!(
+                    error = with_causes(&error),
+                    "enrolments that never claimed could not be forgotten"
+                );
             }
         }
         pass(core).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "deadlines could not be applied; trying again");
+            tracing::error!(
+                error = with_causes(&error),
+                "deadlines could not be applied; trying again"
+            );
             Duration::from_secs(1)
         })
     };
@@ -69,11 +76,16 @@ async fn pass(core: &Arc<Core>) -> Result<Duration, StoreError> {
         match core.advance(&id, passed, &Actor::Clock).await {
             Ok(_) => {}
             Err(AdvanceError::Store(error)) => return Err(error),
-            Err(error) => tracing::error!(machine = %id, %error, "a deadline was refused"),
+            Err(error) => {
+                tracing::error!(machine = %id, error = with_causes(&error), "a deadline was refused")
+            }
         }
     }
     if let Err(error) = end_overdue(core).await {
-        tracing::error!(%error, "rescues that timed out could not be ended");
+        tracing::error!(
+            error = with_causes(&error),
+            "rescues that timed out could not be ended"
+        );
     }
     let until = next.map_or(LONGEST, |next| {
         Duration::from_millis(next.since(core.clock.now()))

@@ -201,7 +201,7 @@ fn machine(state: &str) -> MachineSummary {
 }
 
 #[test]
-fn what_the_watcher_knows_is_said() {
+fn the_diagnosis_names_the_servers_that_were_heard() {
     let proxy = |servers: Vec<OtherServer>| NetworkStatus {
         mode: "proxy".into(),
         servers,
@@ -296,7 +296,7 @@ fn what_is_missing_is_told_to_the_machines_that_lack_it() {
 }
 
 #[test]
-fn the_attempt_that_tells_most_is_told() {
+fn the_most_informative_attempt_is_shown() {
     let at = |mut event: BootEvent, at: i64| {
         event.at = UnixMs(at);
         event
