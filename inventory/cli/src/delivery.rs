@@ -114,7 +114,7 @@ fn media_type(file: &Path) -> Result<&'static str, CliError> {
 
 pub(super) fn imported(report: &ImportReport) -> String {
     let mut text = format!(
-        "{}: {} added, {} changed, {} as before; {} machines checked again\n",
+        "{}: {} added, {} changed, {} unchanged; {} machines checked again\n",
         report.kind, report.added, report.changed, report.unchanged, report.rechecked
     );
     if report.pending > 0 {

@@ -86,7 +86,7 @@ async fn files_are_imported_listed_and_removed() {
     t.says(
         &["import", "orders", &orders],
         &[
-            "orders: 1 added, 0 changed, 0 as before; 0 machines checked again",
+            "orders: 1 added, 0 changed, 0 unchanged; 0 machines checked again",
             "added PO-7",
             "note: the hardware profile \"web-r650\"",
         ],
@@ -99,7 +99,7 @@ async fn files_are_imported_listed_and_removed() {
     .await;
     t.says(
         &["import", "racks", &racks],
-        &["racks: 0 added, 0 changed, 6 as before"],
+        &["racks: 0 added, 0 changed, 6 unchanged"],
     )
     .await;
     let bad = path(&t.file("bad.csv", "order,item,count,profile\nPO-8,10,0,web\n"));

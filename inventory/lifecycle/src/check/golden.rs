@@ -21,6 +21,7 @@ use super::parts::{GROUP_LIMIT, PART_LIMIT};
 use super::pci::id_of;
 use super::prepare::prepared;
 use super::text::{is_filler, normal, words};
+use super::validate::is_pci_id;
 use super::{disks, links, memory_totals, psus};
 
 /// Maximum characters of a text.
@@ -82,6 +83,10 @@ fn text(text: &Option<String>) -> Option<String> {
     text.as_deref()
         .filter(|t| !t.trim().is_empty() && t.chars().count() <= TEXT && !t.chars().any(char::is_control))
         .map(str::to_owned)
+}
+
+fn pci_id(id: &Option<String>) -> Option<String> {
+    text(id).filter(|id| is_pci_id(id))
 }
 
 fn cpu(cpu: &CpuFacts) -> CpuProfile {
@@ -257,7 +262,7 @@ fn nics(nics: &[NicFacts]) -> Vec<NicProfile> {
             slot: nic.slot.clone(),
             port: nic.port.clone(),
             pci: nic.pci.clone(),
-            pci_id: text(&nic.pci_id),
+            pci_id: pci_id(&nic.pci_id),
             driver: text(&nic.driver),
             link_layer: is_infiniband(nic).then_some(LinkLayer::Infiniband),
             firmware: text(&nic.firmware),
@@ -273,8 +278,8 @@ fn gpus(report: &AssetReport) -> Vec<GpuProfile> {
     let gpus = report.gpus.iter().take(PART_LIMIT);
     gpus.map(|gpu| GpuProfile {
         pci: Some(gpu.pci.clone()),
-        pci_id: text(&gpu.pci_id),
-        name: text(&gpu.name).filter(|_| gpu.pci_id.is_none()),
+        pci_id: pci_id(&gpu.pci_id),
+        name: text(&gpu.name).filter(|_| pci_id(&gpu.pci_id).is_none()),
         memory: gpu.memory_bytes,
         count: None,
     })
@@ -335,7 +340,7 @@ fn pci(report: &AssetReport) -> Vec<PciProfile> {
         .iter()
         .filter(|d| d.class.as_deref().is_some_and(is_card))
         .filter_map(|d| Some((id_of(d)?, (0, text(&d.name)))))
-        .filter(|(id, _)| !ids.contains(id) && id.len() == 9)
+        .filter(|(id, _)| !ids.contains(id) && is_pci_id(id))
         .take(PART_LIMIT)
         .collect();
     // The check counts every device with the id, whatever its class.

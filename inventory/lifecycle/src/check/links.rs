@@ -10,6 +10,7 @@ use super::findings::Findings;
 use super::parts::PART_LIMIT;
 use super::pci::{id_of, name_of, place_of};
 use super::text::words;
+use super::validate::is_pci_id;
 
 /// GPUs, accelerators and network cards.
 fn is_watched(device: &PciDevice) -> bool {
@@ -77,7 +78,7 @@ pub(super) fn golden(report: &AssetReport) -> Vec<LinkProfile> {
             }),
         }
     }
-    list.retain(|link| !slow.contains(&link.id) && link.id.len() == 9);
+    list.retain(|link| !slow.contains(&link.id) && is_pci_id(&link.id));
     list
 }
 

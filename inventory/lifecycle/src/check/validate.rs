@@ -154,14 +154,18 @@ impl Problems {
     }
 
     fn pci_ids<'a>(&mut self, list: &str, field: &str, ids: impl Iterator<Item = Option<&'a str>>) {
-        let four = |text: &str| text.len() == 4 && text.chars().all(|c| c.is_ascii_hexdigit());
-        let is_id =
-            |id: &str| id.contains('*') || id.trim().split_once(':').is_some_and(|(v, d)| four(v) && four(d));
+        let is_id = |id: &str| id.contains('*') || is_pci_id(id);
         for (at, _) in ids.enumerate().filter(|(_, id)| id.is_some_and(|id| !is_id(id))) {
             let detail = "a PCI id is vendor and device in hex, such as \"8086:1572\"";
             self.add(format!("{list}[{at}].{field}"), detail.to_owned());
         }
     }
+}
+
+/// "8086:1572"
+pub(super) fn is_pci_id(id: &str) -> bool {
+    let four = |text: &str| text.len() == 4 && text.chars().all(|c| c.is_ascii_hexdigit());
+    id.trim().split_once(':').is_some_and(|(v, d)| four(v) && four(d))
 }
 
 #[cfg(test)]

@@ -198,3 +198,23 @@ fn an_empty_profile_finds_only_health_problems() {
     assert_eq!(against(&golden(&empty), &empty).verdict, Verdict::Pass);
     assert_eq!(golden(&empty), HardwareProfile::default());
 }
+
+/// A report is hostile text: what cannot be part of a profile is left out of the golden one.
+#[test]
+fn ids_that_are_no_pci_ids_are_not_part_of_a_golden_profile() {
+    for bad in ["wsd1abcd", "808600001", "8086:15g2", "é086:1572", ":"] {
+        let mut report = server();
+        for nic in &mut report.nics {
+            nic.pci_id = Some(bad.into());
+        }
+        for gpu in &mut report.gpus {
+            gpu.pci_id = Some(bad.into());
+        }
+        for device in &mut report.pci {
+            device.vendor = Some(bad.into());
+        }
+        let profile = golden(&report);
+        assert_eq!(validate(&profile), [], "{bad}");
+        assert_eq!(against(&profile, &report).verdict, Verdict::Pass, "{bad}");
+    }
+}
