@@ -35,7 +35,7 @@ pub struct Route<const KEYS: usize, Sent, Answer> {
 
 /// HTTP method of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the names say all: RFC 9110, section 9.3")]
 pub enum Method {
     Get,
     Post,

@@ -184,7 +184,8 @@ impl Client {
         keys: [&str; N],
     ) -> Result<String, ClientError> {
         let (_, url, bytes) = self.answer(self.request(&route, keys)?).await?;
-        String::from_utf8(bytes).map_err(|_| failed(format!("{url} answered with something that is no text")))
+        String::from_utf8(bytes)
+            .map_err(|_| failed(format!("{url} answered with something that is not text")))
     }
 
     /// All machines that match a filter.

@@ -69,7 +69,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
 /// The problem for a body that is not the expected JSON.
 pub(crate) fn not_json(error: &serde_json::Error) -> ApiError {
-    let detail = format!("the body is not what it should be: {error}");
+    let detail = format!("the body is not the JSON that this request takes: {error}");
     problem(400, "bad-json", "Body not usable", detail).into()
 }
 

@@ -7,7 +7,7 @@ use lifecycle::expectation::{MachineNames, name_key};
 use lifecycle::identity::{Field, Identity};
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::machines::push_ids;
+use super::sql::push_ids;
 use super::sql::{Col, Json};
 use super::{Change, Reader, Result, Store};
 

@@ -13,7 +13,7 @@ use lifecycle::Event;
 use sqlx::types::Json as JsonColumn;
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 
-use super::machines::push_ids;
+use super::sql::push_ids;
 use super::sql::{Col, Json, Value};
 use super::{Change, KEPT_NONCES, KEPT_PLANS, KEPT_REPORTS, Reader, Result};
 use words::redact;

@@ -7,6 +7,7 @@ mod delivery;
 mod documents;
 mod forget;
 mod identity;
+mod lists;
 mod loaders;
 mod machines;
 mod parts;
@@ -36,7 +37,8 @@ pub use conflicts::{ConflictRow, OpenConflicts, Resolved, SharedValues};
 pub use delivery::{PlacedRow, Written};
 pub use documents::{ReportRow, StoredReport};
 pub use identity::{CertificateRow, TicketRow};
-pub use machines::{Cursor, HistoryRow, MachineCounts, MachineRow, SmbiosNames};
+pub use lists::{Cursor, MachineCounts};
+pub use machines::{HistoryRow, MachineRow, SmbiosNames};
 pub use parts::OtherPlace;
 pub use reader::Reader;
 pub use rechecks::RecheckRow;
@@ -162,7 +164,7 @@ impl Store {
         let read = Arc::new(Reader(Source::Pool(read)));
         let store = Store { read, write };
         // No write without need: `slipway token` opens the store beside a running server.
-        while store.count(machines::UNFILLED, &[]).await? > 0 {
+        while store.count(lists::UNFILLED, &[]).await? > 0 {
             let mut change = store.begin().await?;
             change.fill_list_columns().await?;
             change.commit().await?;

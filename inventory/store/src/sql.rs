@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteTypeInfo, SqliteValueRef};
-use sqlx::{Arguments, Decode, Encode, Type};
+use sqlx::{Arguments, Decode, Encode, QueryBuilder, Type};
 
 use super::Result;
 
@@ -180,4 +180,13 @@ impl<T: Serialize + Sync> Value for Json<'_, T> {
     fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         add(arguments, serde_json::to_string(self.0)?)
     }
+}
+
+/// Writes a list of ids and the closing parenthesis.
+pub(super) fn push_ids(query: &mut QueryBuilder<Sqlite>, ids: impl Iterator<Item: ToString>) {
+    let mut list = query.separated(", ");
+    for id in ids {
+        list.push_bind(id.to_string());
+    }
+    query.push(")");
 }

@@ -8,7 +8,7 @@ use inventory_api::{MachineId, UnixMs};
 use sqlx::types::Json as JsonColumn;
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 
-use super::machines::push_ids;
+use super::sql::push_ids;
 use super::sql::{Col, Json};
 use super::{Change, Reader, Result};
 
